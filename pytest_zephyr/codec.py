@@ -32,10 +32,10 @@ Kind = TypeVar("Kind")
 Reader = Callable[[Any], Any]
 
 #: The plain types of JSON.
-_PLAIN = (str, int, float, bool, type(None))
+_PLAIN_TYPES = (str, int, float, bool, type(None))
 
 #: Types that become a text, and how each is read from it.
-_TEXTS: Mapping[type, Reader] = {
+_TEXT_READERS: Mapping[type, Reader] = {
     Path: Path,
     date: date.fromisoformat,
     Secret: Secret,
@@ -56,7 +56,7 @@ def load(kind: type[Kind], text: str) -> Kind:
 
 def to_json(value: object) -> Any:
     """Return *value* in the types of JSON. Raises TypeError."""
-    if isinstance(value, _PLAIN):
+    if isinstance(value, _PLAIN_TYPES):
         return value
     if is_dataclass(value):
         kind: Any = type(value)
@@ -110,11 +110,11 @@ def reader(kind: Any) -> Reader:
         return lambda data: data
     if origin in (typing.Union, types.UnionType):
         return _union_reader(args)
-    if kind in _TEXTS:
-        return lambda data: _TEXTS[kind](_checked(str, data))
+    if kind in _TEXT_READERS:
+        return lambda data: _TEXT_READERS[kind](_checked(str, data))
     if kind is int:
         return _read_int
-    if kind in _PLAIN:
+    if kind in _PLAIN_TYPES:
         return functools.partial(_checked, kind)
     if is_dataclass(kind):
         return _dataclass_reader(kind)
@@ -147,7 +147,7 @@ def _union_reader(kinds: tuple[Any, ...]) -> Reader:
     others = [
         reader(kind)
         for kind in kinds
-        if kind not in _PLAIN and typing.get_origin(kind) is not typing.Literal
+        if kind not in _PLAIN_TYPES and typing.get_origin(kind) is not typing.Literal
     ]
 
     def read(data: Any) -> Any:

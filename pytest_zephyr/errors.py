@@ -57,7 +57,7 @@ Code = Literal[
     "unreachable",
 ]
 
-_CODES: dict[int, Code] = {401: "login-failed", 403: "permission-denied"}
+_CODES_BY_STATUS: dict[int, Code] = {401: "login-failed", 403: "permission-denied"}
 
 
 class ZephyrError(Exception):
@@ -127,7 +127,7 @@ class ZephyrBadAnswer(ZephyrError):
     def __init__(self, message: str, *, status: int) -> None:
         super().__init__(message)
         self.status = status
-        self.code = _CODES.get(status, "bad-answer")
+        self.code = _CODES_BY_STATUS.get(status, "bad-answer")
 
 
 class ZephyrUnauthorized(ZephyrBadAnswer):

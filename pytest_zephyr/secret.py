@@ -66,7 +66,7 @@ class Scrubber:
             text = text.replace(secret, HIDDEN)
         return text
 
-    def line(self, text: str) -> str:
+    def clean_line(self, text: str) -> str:
         """Return *text* on one line, safe to print: the name of a test may be in it."""
         return one_line(self(text))
 

@@ -18,7 +18,7 @@ from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.push.embedded import served
 from pytest_zephyr.push.preflight import status_problems
 from pytest_zephyr.results import status
-from pytest_zephyr.results.records import TARGET
+from pytest_zephyr.results.records import TARGET_OPTIONS
 from pytest_zephyr.target.create_cycle import missing_for_cycle
 from pytest_zephyr.target.find import Finder
 from pytest_zephyr.target.snapshot import Snapshot
@@ -26,7 +26,7 @@ from pytest_zephyr.text import plural
 
 
 #: The steps, in the order in which they are checked.
-STEPS = ("address", "TLS", "credential", "user", "statuses", *TARGET)
+STEPS = ("address", "TLS", "credential", "user", "statuses", *TARGET_OPTIONS)
 
 _TO_CREATE = "to be created"
 
@@ -139,7 +139,11 @@ class Checker:
         settings = self._settings
         finder = Finder(client, settings, thorough=True)
         missing = settings.missing_places()
-        steps = [name for name in TARGET if name in missing or getattr(settings, name)]
+        steps = [
+            name
+            for name in TARGET_OPTIONS
+            if name in missing or getattr(settings, name)
+        ]
         try:
             if settings.project is not None:
                 finder.find_project()
@@ -181,7 +185,7 @@ class Checker:
 def declare(commands: common.Commands) -> None:
     text = "test address, login and target, step by step"
     results = ("create", "environment", "build", "status_map")
-    flags = (*common.CONNECTION_OPTIONS, *TARGET, *results)
+    flags = (*common.CONNECTION_OPTIONS, *TARGET_OPTIONS, *results)
     common.add_command(commands, "check", run, text, flags, json=True)
 
 
@@ -191,7 +195,7 @@ def run(args: argparse.Namespace) -> int:
         checker.run()
     findings, problems = list(checker.findings.values()), checker.problems
     if args.json:
-        places = {name: getattr(settings, name) for name in TARGET}
+        places = {name: getattr(settings, name) for name in TARGET_OPTIONS}
         document = {
             "url": settings.url,
             "target": {

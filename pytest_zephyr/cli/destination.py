@@ -17,7 +17,7 @@ from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import InvalidValue
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal.runs import Run
-from pytest_zephyr.results.records import TARGET
+from pytest_zephyr.results.records import TARGET_OPTIONS
 from pytest_zephyr.text import one_line
 
 
@@ -64,7 +64,7 @@ def choose_server(
 
 def _reject_foreign_ids(settings: Settings, journal_url: str) -> None:
     """Raise SettingsError for ids in the journal, which belong to another server."""
-    for name in TARGET:
+    for name in TARGET_OPTIONS:
         ref = getattr(settings, name)
         in_journal = settings.sources[name].kind == "journal"
         if ref is not None and ref.id is not None and in_journal:

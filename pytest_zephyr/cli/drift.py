@@ -27,7 +27,7 @@ from pytest_zephyr.journal.runs import open_all
 from pytest_zephyr.push.embedded import served
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import Item
-from pytest_zephyr.results.records import TARGET
+from pytest_zephyr.results.records import TARGET_OPTIONS
 from pytest_zephyr.table import COLLECTED_VARIABLE
 from pytest_zephyr.target.find import find_target
 from pytest_zephyr.target.find import Finder
@@ -72,7 +72,7 @@ class Place:
 
 def declare(commands: common.Commands) -> None:
     text = "compare tests with test cases"
-    flags = (*common.CONNECTION_OPTIONS, *TARGET, "map", "journal")
+    flags = (*common.CONNECTION_OPTIONS, *TARGET_OPTIONS, "map", "journal")
     parser = common.add_command(commands, "drift", run, text, flags, json=True)
     add = parser.add_argument
     add("--markdown", action="store_true", help="print Markdown, for a report")

@@ -66,10 +66,10 @@ def run(args: argparse.Namespace) -> int:
         return common.USAGE
     for problem in importer.problems:
         output.complain(problem)
-    if importer.tests:
-        counts = plural(importer.tests, "test")
-        if importer.unmapped:
-            counts += f", {importer.unmapped} without a test case"
+    if importer.test_count:
+        counts = plural(importer.test_count, "test")
+        if importer.unmapped_count:
+            counts += f", {importer.unmapped_count} without a test case"
         remarks = (f"zephyr: {each}" for each in importer.case_map.remarks())
         output.say("\n".join([*remarks, f"{journal}: {counts}"]))
     else:

@@ -16,7 +16,7 @@ from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.runs import discard
 from pytest_zephyr.journal.runs import journal_files
-from pytest_zephyr.results.records import TARGET
+from pytest_zephyr.results.records import TARGET_OPTIONS
 from pytest_zephyr.text import plural
 
 
@@ -78,7 +78,7 @@ def _entry(path: Path) -> Entry:
     except JournalError as error:
         return Entry(name, "unreadable", problem=str(error))
     header, options = journal.header, journal.header.options
-    parts = (options.get(key, "").removeprefix("name:") for key in TARGET)
+    parts = (options.get(key, "").removeprefix("name:") for key in TARGET_OPTIONS)
     return Entry(
         path=name,
         state=_state(journal),

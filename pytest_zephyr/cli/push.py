@@ -32,7 +32,7 @@ from pytest_zephyr.push.problems import describe_problems
 from pytest_zephyr.results.lines import github_annotations
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.lines import problem
-from pytest_zephyr.results.records import TARGET
+from pytest_zephyr.results.records import TARGET_OPTIONS
 from pytest_zephyr.results.report import add_job_summary
 from pytest_zephyr.results.report import problems_as_json
 from pytest_zephyr.results.report import RunReport
@@ -82,7 +82,9 @@ def run(args: argparse.Namespace) -> int:
     for text in selection.problems:
         output.complain(text)
     flags = sources.flags
-    target = {name: str(flags[name]) for name in ("url", *TARGET) if name in flags}
+    target = {
+        name: str(flags[name]) for name in ("url", *TARGET_OPTIONS) if name in flags
+    }
     # Check the settings of all runs before anything is sent, and ask about each address
     # only once.
     confirm = cache(destination.ask_on_terminal)
@@ -251,11 +253,11 @@ def _corrections(
         return []
     sources = common.find_option_sources(args)
     lines, flags = [], []
-    has_target = any(sources.find(BY_NAME[name]) for name in TARGET)
-    for name in (*TARGET, "create", "status_map"):
+    has_target = any(sources.find(BY_NAME[name]) for name in TARGET_OPTIONS)
+    for name in (*TARGET_OPTIONS, "create", "status_map"):
         option = BY_NAME[name]
         current = sources.find(option)
-        if current is None and not (has_target and name in TARGET):
+        if current is None and not (has_target and name in TARGET_OPTIONS):
             continue
         text, source = current or ("", None)
         with suppress(errors.InvalidValue):

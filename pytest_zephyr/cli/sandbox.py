@@ -19,7 +19,7 @@ from pytest_zephyr.config.settings import require_sandbox
 from pytest_zephyr.config.settings import SANDBOX_DATABASE
 from pytest_zephyr.journal.writer import make_directory
 from pytest_zephyr.push import embedded
-from pytest_zephyr.results.records import TARGET
+from pytest_zephyr.results.records import TARGET_OPTIONS
 
 
 if TYPE_CHECKING:
@@ -95,14 +95,14 @@ def _introduction(sandbox: Sandbox, contents: Iterable[str]) -> Iterator[str]:
     yield _export("ZEPHYR_TOKEN", sandbox.token)
     target: list[str] = []
     for depth, kind, number, name in places:
-        if len(target) == len(TARGET):
+        if len(target) == len(TARGET_OPTIONS):
             break
         # A name that would be read as an id or as a placeholder is given as an id.
         is_plain = not name.isdecimal() and not set("{}:") & set(name)
         variable = f"ZEPHYR_{kind.split()[-1].upper()}"
         target[depth:] = [_export(variable, name if is_plain else str(number))]
     yield from target
-    if len(target) == len(TARGET):
+    if len(target) == len(TARGET_OPTIONS):
         yield "  pytest --zephyr"
     else:
         yield "\nand set ZEPHYR_PROJECT, ZEPHYR_RELEASE, ZEPHYR_CYCLE and ZEPHYR_PHASE; with"

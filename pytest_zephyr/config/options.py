@@ -12,8 +12,8 @@ from pytest_zephyr import table
 from pytest_zephyr.config import parsers as parse
 from pytest_zephyr.config import settings
 from pytest_zephyr.errors import SettingsError
-from pytest_zephyr.results.notes import Comment
-from pytest_zephyr.results.records import TARGET
+from pytest_zephyr.results.notes import CommentMode
+from pytest_zephyr.results.records import TARGET_OPTIONS
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ _PARSERS: Mapping[str, Callable[..., object]] = {
     "dry_run": parse.boolean,
     "on_error": parse.one_of(*get_args(settings.OnError)),
     "status_map": parse.status_map,
-    "comment": parse.one_of(*get_args(Comment)),
+    "comment": parse.one_of(*get_args(CommentMode)),
     "notes_limit": parse.whole_number(200, 1_000_000),
     "capture": parse.one_of(*get_args(settings.Capture)),
     "attach_max_size": parse.size,
@@ -104,7 +104,7 @@ _PARSERS: Mapping[str, Callable[..., object]] = {
 }
 
 _JOURNALED = {
-    *(*TARGET, "create", "environment", "build", "run_key", "folder"),
+    *(*TARGET_OPTIONS, "create", "environment", "build", "run_key", "folder"),
     *("unknown_case", "unmapped", "status_map", "comment", "notes_limit"),
 }
 _CONNECT = {"url", "auth", "token_file", "verify", "client_cert", "proxy"}

@@ -25,7 +25,7 @@ from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.config.settings import Source
 from pytest_zephyr.errors import InvalidValue
 from pytest_zephyr.errors import SettingsError
-from pytest_zephyr.results.records import TARGET
+from pytest_zephyr.results.records import TARGET_OPTIONS
 from pytest_zephyr.results.status import DEFAULT_MAP
 from pytest_zephyr.results.status import NO_STATUS
 from pytest_zephyr.secret import HIDDEN
@@ -130,7 +130,7 @@ def journaled_options(settings: Settings) -> dict[str, str]:
         for option in OPTIONS
         if option.journaled and settings.sources[option.name].kind != "default"
     }
-    for name in TARGET:
+    for name in TARGET_OPTIONS:
         ref: Ref | None = getattr(settings, name)
         if ref is not None and ref.name is not None:
             # A push must not take literal braces for placeholders.
@@ -227,7 +227,7 @@ def _fill_names(options: dict[str, OptionValue], given: OptionSources) -> Iterat
     current_values = placeholders.values_of(
         given.environ, options["run_key"].value, options["build"].value
     )
-    for name in ("report", *TARGET, "folder"):
+    for name in ("report", *TARGET_OPTIONS, "folder"):
         value, text, source = options[name]
         if value is None or (isinstance(value, Ref) and value.name is None):
             continue
@@ -269,7 +269,7 @@ def read(name: str, given: OptionSources) -> OptionValue:
         value = None if default is None else option.parse(default)
         return OptionValue(value, default or "")
     text, source = text_and_source
-    if not text and name in TARGET:
+    if not text and name in TARGET_OPTIONS:
         # An empty flag unsets an inherited value.
         return OptionValue(source=source)
     try:

@@ -19,7 +19,7 @@ from pytest_zephyr.results import status
 from pytest_zephyr.results import tags
 from pytest_zephyr.results.plan import Rules
 from pytest_zephyr.results.records import Outcome
-from pytest_zephyr.results.records import TARGET
+from pytest_zephyr.results.records import TARGET_OPTIONS
 from pytest_zephyr.secret import mask_userinfo
 from pytest_zephyr.secret import Secret
 
@@ -122,7 +122,7 @@ class Settings:
     dry_run: bool
     on_error: OnError
     status_map: Mapping[str, str]
-    comment: notes.Comment
+    comment: notes.CommentMode
     notes_limit: int
     timeout: float
     retries: int
@@ -211,7 +211,7 @@ class Settings:
     def missing_places(self, lowest: str = "phase") -> list[str]:
         """Return the places that must be set to find *lowest*; an id needs none above it."""
         missing: list[str] = []
-        for name in TARGET[TARGET.index(lowest) :: -1]:
+        for name in TARGET_OPTIONS[TARGET_OPTIONS.index(lowest) :: -1]:
             ref: Ref | None = getattr(self, name)
             if ref is None:
                 missing.insert(0, name)

@@ -71,7 +71,7 @@ class Header:
         The options in *overrides* replace those in the header.
         """
         options = {**self.options, **(overrides or {})}
-        places = (options.get(name, "") for name in ("url", *records.TARGET))
+        places = (options.get(name, "") for name in ("url", *records.TARGET_OPTIONS))
         target = (place.removeprefix("id:").strip() for place in places)
         return (self.run, *target)
 

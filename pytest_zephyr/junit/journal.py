@@ -51,7 +51,8 @@ _MAX_TEXT = 20_000
 class Importer:
     """Writes the results of XML files to journals.
 
-    *tests* counts the tests that were written, and *unmapped* those without a test case.
+    *test_count* is how many tests were written, *unmapped_count* how many of them have no
+    test case.
     *problems* are messages about invalid ids of test cases, and about failed suites
     without a test case.
     """
@@ -62,8 +63,8 @@ class Importer:
         sources: resolve.OptionSources,
         id_pattern: re.Pattern[str] | None,
     ) -> None:
-        self.tests = 0
-        self.unmapped = 0
+        self.test_count = 0
+        self.unmapped_count = 0
         self.problems: list[str] = []
         self.case_map = map_file.load(sources) or CaseMap()
         self._settings, self._pattern = settings, id_pattern
@@ -138,14 +139,14 @@ class Importer:
         writer.append(journal_format.line_of(records.End(ended)))
 
     def _item(self, test: TestElement, nodeid: str) -> records.Item:
-        self.tests += 1
+        self.test_count += 1
         item = records.Item(nodeid)
         try:
             item.cases = tuple(dict.fromkeys(self._cases(test)))
             item.unmarked = not item.cases
         except ValueError as error:
             self.problems.append(f"{test.where}: {error} ({test.full_name}).")
-        self.unmapped += item.unmarked
+        self.unmapped_count += item.unmarked
         if item.unmarked and test.is_suite:
             self.problems.append(
                 f"{test.where}: the suite {test.full_name} failed outside of its tests, and"
@@ -234,7 +235,7 @@ def _with_ending(
         report,
         when="setup" if ending.outcome == "error" else "call",
         outcome=outcome,
-        crash=ending.title,
+        short_text=ending.title,
         text=fit(text, _MAX_TEXT),
     )
     if ending.outcome != "skipped":

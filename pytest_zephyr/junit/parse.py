@@ -160,7 +160,7 @@ class _Handler(ContentHandler):
         self.finished: list[TestElement] = []
         # The elements that are open, with the text that their content belongs to.
         self.open_elements: list[tuple[str, Text | None]] = [("", None)]
-        self._tests: list[TestElement] = []
+        self._open_tests: list[TestElement] = []
         self._path, self._max_output, self._parser = path, max_output, parser
         # In milliseconds; no test can have ended after the file was written.
         self._latest = int(min(path.stat().st_mtime, time.time()) * 1000)
@@ -186,9 +186,9 @@ class _Handler(ContentHandler):
             test = TestElement(self._path, self.where, tag, attrs)
             test.output = Text(self._max_output)
             test.began = _parse_timestamp(attrs.get("timestamp", ""), self._latest)
-            if test.is_suite and not test.began and self._tests:
-                test.began = self._tests[-1].began
-            self._tests.append(test)
+            if test.is_suite and not test.began and self._open_tests:
+                test.began = self._open_tests[-1].began
+            self._open_tests.append(test)
         else:
             text = self._begin_detail(tag, attrs) or text
         self.open_elements.append((tag, text))
@@ -198,7 +198,7 @@ class _Handler(ContentHandler):
 
         Returns `None` if the content belongs to the parent.
         """
-        test = self._tests[-1]
+        test = self._open_tests[-1]
         if match := _ENDINGS.fullmatch(tag):
             output = Text(self._max_output) if match[1] else test.output
             message, kind = attrs.get("message", "").strip(), attrs.get("type", "")
@@ -224,9 +224,9 @@ class _Handler(ContentHandler):
         tag, _text = self.open_elements.pop()
         if tag not in _TEST_TAGS:
             return
-        test = self._tests.pop()
+        test = self._open_tests.pop()
         if not test.is_suite:
-            parent = self._tests[-1]
+            parent = self._open_tests[-1]
             if parent.began and not test.began:
                 test.began = parent.began + parent.microseconds_of_tests // 1000
             parent.microseconds_of_tests += test.microseconds

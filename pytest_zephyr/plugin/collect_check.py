@@ -147,5 +147,5 @@ class CollectCheck:
         self, terminalreporter: pytest.TerminalReporter
     ) -> None:
         lines = [*self.lines, *self.bugs.lines()]
-        lines = [line.cleaned(self._scrub.line) for line in lines]
+        lines = [line.cleaned(self._scrub.clean_line) for line in lines]
         show(terminalreporter, lines, quiet=self._config.get_verbosity() < 0)

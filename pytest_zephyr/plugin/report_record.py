@@ -64,7 +64,7 @@ def to_record(
         attempt=stamp.get("attempt", getattr(report, "rerun", 0)),
         worker=getattr(gateway, "id", ""),
         reason=scrub(_reason(report))[:MAX_LINE],
-        crash=scrub(_crash(report, root, changed))[:MAX_LINE] if failed else "",
+        short_text=scrub(_crash(report, root, changed))[:MAX_LINE] if failed else "",
         text=_cut_middle(scrub(changed or _text(report))) if failed else "",
         subtest=scrub(str(describe()) if callable(describe) else "")[:MAX_LINE],
     )

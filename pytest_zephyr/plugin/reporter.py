@@ -36,12 +36,12 @@ from pytest_zephyr.plugin.sender_process import SenderLate
 from pytest_zephyr.plugin.sender_process import SenderProcess
 from pytest_zephyr.plugin.settings import LocalOptions
 from pytest_zephyr.plugin.startup_check import StartupCheck
-from pytest_zephyr.results.lines import cut_short
+from pytest_zephyr.results.lines import cut_short_lines
 from pytest_zephyr.results.lines import github_annotations
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.lines import problem
 from pytest_zephyr.results.lines import problems
-from pytest_zephyr.results.lines import uncollected
+from pytest_zephyr.results.lines import uncollected_lines
 from pytest_zephyr.results.records import End
 from pytest_zephyr.results.report import add_job_summary
 from pytest_zephyr.results.report import write_report
@@ -177,8 +177,8 @@ class ZephyrReporter:
             known = runs.open_all([journal.path.parent], recent=True)
             runs.note_running([journal], known, [self.writer])
         if journal.header.cut:
-            self.lines += cut_short([self._journal])
-        self.lines += uncollected(self._uncollected)
+            self.lines += cut_short_lines([self._journal])
+        self.lines += uncollected_lines(self._uncollected)
         self._undelivered = self.writer.broken is not None
         if not self._undelivered:
             text, again = unsent_lines([self._journal], self._settings)
@@ -273,7 +273,7 @@ class ZephyrReporter:
     def _summary_lines(self) -> list[Line]:
         """Return all lines, bugs included, without secrets and control characters."""
         lines = (*self.lines, *self.bugs.lines())
-        return [line.cleaned(self.writer.scrub.line) for line in lines]
+        return [line.cleaned(self.writer.scrub.clean_line) for line in lines]
 
     @guarded
     def pytest_unconfigure(self) -> None:

@@ -138,7 +138,7 @@ class StartupCheck:
 
     @guarded
     def pytest_report_header(self) -> list[str]:
-        return [self._writer.scrub.line(f"zephyr: {self._where()}")]
+        return [self._writer.scrub.clean_line(f"zephyr: {self._where()}")]
 
     def close(self) -> None:
         """End the sender, if a run ends before its first test."""
@@ -227,7 +227,7 @@ class StartupCheck:
 
     def _texts(self, lines: Sequence[Line]) -> list[str]:
         """Return what a terminal shows of *lines*, without secrets."""
-        clean = self._writer.scrub.line
+        clean = self._writer.scrub.clean_line
         return [clean(text) for line in lines for text in line.terminal_lines]
 
     def _where(self) -> str:

@@ -54,7 +54,7 @@ class CaseMap:
         self._exact: dict[str, list[int]] = {}
         globs = []
         for number, row in enumerate(self._rows):
-            names = {row.pattern, _as_pytest_escapes(row.pattern)}
+            names = {row.pattern, _escape_params(row.pattern)}
             for name in names.union(map(junit_name, names)):
                 self._exact.setdefault(name, []).append(number)
                 if len(parts := name.split("*")) > 1:
@@ -135,7 +135,7 @@ def _trigrams(text: str) -> set[str]:
     return {text[start : start + 3] for start in range(len(text) - 2)}
 
 
-def _as_pytest_escapes(pattern: str) -> str:
+def _escape_params(pattern: str) -> str:
     """Return *pattern* with its parameters escaped as pytest does in a node id."""
     name, bracket, params = pattern.partition("[")
     if params.isascii():

@@ -56,14 +56,14 @@ def classify(report: Report) -> Outcome | None:
 class _Attempts:
     """The attempts of one node on one worker; the fields are those of the *last* one.
 
-    *earlier* is the first failure of the attempts before it, in attempt
+    *earlier_failure* is the first failure of the attempts before it, in attempt
     *earlier_attempt*. *rerun* says that another attempt was announced, *called* that the
     call phase has a report. *duration* is in microseconds.
     """
 
     worker: str
     last: int = 0
-    earlier: Report | None = None
+    earlier_failure: Report | None = None
     earlier_attempt: int = 0
     outcome: Outcome | None = None
     finished: bool = False
@@ -104,11 +104,11 @@ class _Attempts:
         self.duration += passed.duration
 
     def _note_earlier(self, attempt: int, failure: Report | None) -> None:
-        if failure and (self.earlier is None or attempt < self.earlier_attempt):
-            self.earlier, self.earlier_attempt = failure, attempt
+        if failure and (self.earlier_failure is None or attempt < self.earlier_attempt):
+            self.earlier_failure, self.earlier_attempt = failure, attempt
 
     @property
-    def verdict(self) -> Outcome | None:
+    def final_outcome(self) -> Outcome | None:
         """The outcome, `None` before the last attempt is finished.
 
         ``UNRUN`` if the test was only set up.
@@ -176,27 +176,29 @@ class _Node:
         """
         result = self.result
         workers = sorted(self.workers, key=lambda each: each.worker)
-        verdicts = [verdict for each in workers if (verdict := each.verdict)]
+        final_outcomes = [
+            final_outcome for each in workers if (final_outcome := each.final_outcome)
+        ]
         unfinished = [
             each.outcome for each in workers if not (each.finished or each.rerun)
         ]
-        if unfinished or (self.started and not verdicts):
+        if unfinished or (self.started and not final_outcomes):
             # A failure counts, however the process ended.
-            verdicts += [each for each in unfinished if each and each.is_failure]
-            verdicts.append(Outcome.UNRUN if ended else Outcome.CRASHED)
-        result.outcome = worst(verdicts)
+            final_outcomes += [each for each in unfinished if each and each.is_failure]
+            final_outcomes.append(Outcome.UNRUN if ended else Outcome.CRASHED)
+        result.outcome = worst(final_outcomes)
         if workers:
             deciding = max(
                 workers, key=lambda each: (each.outcome or Outcome.UNRUN).rank
             )
             result.reason, result.failures = deciding.reason, deciding.failures
-            result.earlier = deciding.earlier
+            result.earlier_failure = deciding.earlier_failure
             result.duration = sum(each.duration for each in workers)
             result.attempts = max(each.last for each in workers) + 1
         uncalled = (
             each
             for each in workers
-            if each.verdict is Outcome.UNRUN and not each.called
+            if each.final_outcome is Outcome.UNRUN and not each.called
         )
         if any(uncalled) and not setup_only:
             result.doubt = "the report of a test is missing"

@@ -190,9 +190,9 @@ def _add(
         if earlier_node.ran:
             replaced[earlier.name, session.name] += 1
             failure = next(iter(earlier_node.failures), None)
-            first = earlier_node.earlier or failure or node.earlier
+            first = earlier_node.earlier_failure or failure or node.earlier_failure
             attempts = earlier_node.attempts + node.attempts
-            node = replace(node, attempts=attempts, earlier=first)
+            node = replace(node, attempts=attempts, earlier_failure=first)
     return [*(each for each in effective if each not in superseded), (session, node)]
 
 

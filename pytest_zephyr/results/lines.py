@@ -79,7 +79,7 @@ def problems(
     return [problem([line], level, code) for line in lines]
 
 
-def uncollected(nodeids: Sequence[str]) -> list[Line]:
+def uncollected_lines(nodeids: Sequence[str]) -> list[Line]:
     """Return the problem with files that failed to import, if there are any."""
     if not nodeids:
         return []
@@ -90,7 +90,7 @@ def uncollected(nodeids: Sequence[str]) -> list[Line]:
     return problems([text], "warning")
 
 
-def unreadable(lines: Mapping[Path, Sequence[int]]) -> list[Line]:
+def unreadable_lines(lines: Mapping[Path, Sequence[int]]) -> list[Line]:
     """Return a problem for each file with *lines* that cannot be read."""
     return problems(
         [
@@ -101,7 +101,7 @@ def unreadable(lines: Mapping[Path, Sequence[int]]) -> list[Line]:
     )
 
 
-def cut_short(journals: Iterable[Path]) -> list[Line]:
+def cut_short_lines(journals: Iterable[Path]) -> list[Line]:
     """Return a problem for each journal that a full disk or a test has cut short."""
     return problems(
         [

@@ -18,14 +18,14 @@ from pytest_zephyr.results.records import Report
 from pytest_zephyr.text import format_size
 
 
-Comment = Literal["never", "failed", "always"]
+CommentMode = Literal["never", "failed", "always"]
 
 
 @dataclass(frozen=True)
 class NotesOptions:
     """How notes are written: when (``zephyr_comment``), and how long they may be."""
 
-    comment: Comment = "failed"
+    comment: CommentMode = "failed"
     limit: int = 4000
 
 
@@ -41,7 +41,7 @@ _OWN_FIRST_LINE = re.compile(
 )
 
 #: Characters that failures get even if the lines of the tests fill the notes.
-_MIN_FAILURES = 200
+_MIN_FAILURES_LENGTH = 200
 
 #: The notes of a result of another job whose own notes were overwritten.
 OTHER_JOB_NOTES = "another job of this run found this; its notes were overwritten"
@@ -74,7 +74,9 @@ def write_notes(
     # Each part is cut on its own, so that no cut removes the mark of another.
     foot = fit(foot, options.limit // 4)
     room = options.limit - len(foot)
-    failures = fit(failures, max(room - len(head), min(_MIN_FAILURES, room // 2)))
+    failures = fit(
+        failures, max(room - len(head), min(_MIN_FAILURES_LENGTH, room // 2))
+    )
     return fit(head, room - len(failures)) + failures + foot
 
 
@@ -135,7 +137,7 @@ def _count_line(nodes: Sequence[NodeResult], outcome: Outcome) -> str:
 
 
 def _needs_notes(
-    nodes: Sequence[NodeResult], outcome: Outcome, comment: Comment
+    nodes: Sequence[NodeResult], outcome: Outcome, comment: CommentMode
 ) -> bool:
     return comment == "always" or (
         comment == "failed"
@@ -170,8 +172,10 @@ def _compose(
     for node in nodes:
         for failure in node.failures:
             failures += f"\n\n{_failure_text(node, failure)}"
-        if node.earlier:
-            failures += f"\n\nfirst attempt: {_failure_text(node, node.earlier)}"
+        if node.earlier_failure:
+            failures += (
+                f"\n\nfirst attempt: {_failure_text(node, node.earlier_failure)}"
+            )
     return "\n".join(head), failures, _foot(nodes)
 
 
@@ -226,7 +230,7 @@ def _node_line(node: NodeResult) -> str:
 
 def _failure_text(node: NodeResult, failure: Report) -> str:
     when = "crash" if failure.when == "???" else failure.when
-    title = failure.crash or f"{when} of {node.title}"
+    title = failure.short_text or f"{when} of {node.title}"
     if failure.subtest:
         title = f"{failure.subtest}: {title}"
     return f"{title}\n{failure.text}" if failure.text else title

@@ -24,7 +24,7 @@ from pytest_zephyr.text import one_line
 CaseRef = int | str
 
 #: The options that name the phase for the results, from the project down.
-TARGET = ("project", "release", "cycle", "phase")
+TARGET_OPTIONS = ("project", "release", "cycle", "phase")
 
 
 def number_nodeid(nodeid: str, count: int) -> str:
@@ -118,7 +118,7 @@ class Report:
     """One report of pytest as plain data.
 
     *duration* is in microseconds, *at* (its end) in milliseconds since the epoch.
-    *text* is the failure as pytest shows it, *crash* the same in one line. *reason* is that
+    *text* is the failure as pytest shows it, *short_text* the same in one line. *reason* is that
     of a skip or an expected failure.
     """
 
@@ -131,7 +131,7 @@ class Report:
     attempt: int = 0
     worker: str = ""
     reason: str = ""
-    crash: str = ""
+    short_text: str = field(default="", metadata={"key": "crash"})
     text: str = ""
     subtest: str = ""
 
@@ -199,8 +199,8 @@ class NodeResult:
 
     *duration* is in microseconds and counts the last attempt; *at* is the time of the
     last start or report (its end) in milliseconds since the epoch, 0 if there was none.
-    *failures* and *evidence* are those of the last attempt, *earlier* is the first
-    failure of the attempts before it. *doubt* names a missing part of the journal,
+    *failures* and *evidence* are those of the last attempt, *earlier_failure* is the
+    first failure of the attempts before it. *doubt* names a missing part of the journal,
     which may hold a failure.
     """
 
@@ -212,7 +212,7 @@ class NodeResult:
     attempts: int = 1
     reason: str = ""
     failures: tuple[Report, ...] = ()
-    earlier: Report | None = None
+    earlier_failure: Report | None = None
     unmarked: bool = False
     new: NewCase | None = None
     evidence: Evidence = NO_EVIDENCE

@@ -190,13 +190,13 @@ def _case_as_json(row: CaseRow) -> dict[str, object]:
 
 
 def _test_as_json(node: NodeResult) -> dict[str, object]:
-    crashes = (failure.crash for failure in node.failures)
+    short_texts = (failure.short_text for failure in node.failures)
     return {
         "nodeid": node.nodeid,
         "outcome": node.outcome.value,
         "seconds": node.duration / 1_000_000,
         # Why it failed or was skipped, in one line.
-        "message": next(filter(None, crashes), node.reason) or None,
+        "message": next(filter(None, short_texts), node.reason) or None,
         "invalid_marker": node.invalid,
     }
 

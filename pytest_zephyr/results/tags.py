@@ -25,7 +25,7 @@ from pytest_zephyr.results.status import severity
 #: the best results are left out.
 MAX_TAG_LENGTH = 400
 
-_MAX_TIME = 10**15
+_MAX_TIME_MS = 10**15
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 _TAG = re.compile(
@@ -148,7 +148,7 @@ def compare(
 
 
 def _bounded(at: int) -> int:
-    return min(max(at, 0), _MAX_TIME)
+    return min(max(at, 0), _MAX_TIME_MS)
 
 
 def _in_base_36(number: int) -> str:

@@ -34,10 +34,10 @@ from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.embedded import PORT
 from pytest_zephyr.push.embedded import served
 from pytest_zephyr.push.workflow import push
-from pytest_zephyr.results.lines import cut_short
+from pytest_zephyr.results.lines import cut_short_lines
 from pytest_zephyr.results.lines import Line
-from pytest_zephyr.results.lines import uncollected
-from pytest_zephyr.results.lines import unreadable
+from pytest_zephyr.results.lines import uncollected_lines
+from pytest_zephyr.results.lines import unreadable_lines
 from pytest_zephyr.results.report import CaseRow
 from pytest_zephyr.results.report import RunReport
 from pytest_zephyr.secret import Scrubber
@@ -83,9 +83,9 @@ class DeliveredRun:
             *summary.details(delivery),
             *more,
             *summary.merged(contents.results),
-            *cut_short(map(display_path, self.run.cut)),
-            *unreadable(contents.unreadable),
-            *uncollected(contents.uncollected),
+            *cut_short_lines(map(display_path, self.run.cut)),
+            *unreadable_lines(contents.unreadable),
+            *uncollected_lines(contents.uncollected),
             *problem_lines,
             *self._link_lines,
         ]

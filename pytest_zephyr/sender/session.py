@@ -32,7 +32,7 @@ def deliver_session(
     deadline = settings.time_budget()
     snapshot = codec.load(Snapshot, request.facts) if request.facts else None
     known: list[Journal] = []
-    siblings_unreadable: set[str] = set()
+    sibling_problems: set[str] = set()
 
     def find_run() -> runs.Run:
         """Return the journal of this session, with those of the same run beside it."""
@@ -41,7 +41,7 @@ def deliver_session(
         if journals[0].header.key:
             new_problems: list[str] = []
             known = runs.open_all([path.parent], known, new_problems, recent=True)
-            siblings_unreadable.update(new_problems)
+            sibling_problems.update(new_problems)
         return runs.Run(journals, runs.siblings(journals, known))
 
     # With unwritten lines the disk is full, so receipts cannot be written either.
@@ -65,7 +65,7 @@ def deliver_session(
         journals = [] if unwritten else [display_path(path)]
         problem_lines = describe_problems(delivered.delivery, journals, settings)
     lines = delivered.summary_lines(
-        [*problems(sorted(siblings_unreadable), "warning"), *problem_lines],
+        [*problems(sorted(sibling_problems), "warning"), *problem_lines],
         more=_not_tested(delivered.contents, snapshot),
     )
     if settings.report is not None:

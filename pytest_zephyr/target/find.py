@@ -14,7 +14,7 @@ from pytest_zephyr.client.api import Client
 from pytest_zephyr.config.settings import CREATE_LEVELS
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.results.records import TARGET
+from pytest_zephyr.results.records import TARGET_OPTIONS
 from pytest_zephyr.text import closest
 from pytest_zephyr.text import first_few
 
@@ -223,7 +223,7 @@ class Finder:
         phase: entities.Phase | None = None,
     ) -> entities.Target:
         parts = []
-        for name in TARGET:
+        for name in TARGET_OPTIONS:
             ref: Ref | None = getattr(self._settings, name)
             place = self.places.get(name)
             if place is not None and place.name and (ref or name == "phase"):

@@ -34,8 +34,8 @@ def report(when: str, outcome: str = "passed", **values: Any) -> Report:
     return Report(**{"nodeid": NODEID, **values, "when": when, "outcome": outcome})
 
 
-def failure(when: str, crash: str, text: str = "", subtest: str = "") -> Report:
-    return report(when, "failed", crash=crash, text=text, subtest=subtest)
+def failure(when: str, short_text: str, text: str = "", subtest: str = "") -> Report:
+    return report(when, "failed", short_text=short_text, text=text, subtest=subtest)
 
 
 def node(outcome: Outcome, nodeid: str = NODEID, **values: Any) -> NodeResult:

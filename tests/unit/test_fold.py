@@ -291,15 +291,15 @@ def test_last_attempt_counts_for_duration_and_failures():
     (folded,) = fold(
         [
             report("setup", duration=1),
-            report("call", "rerun", duration=10, crash="first"),
+            report("call", "rerun", duration=10, short_text="first"),
             report("teardown", duration=100),
             *again(
                 report("setup", duration=1_000),
-                report("call", "rerun", duration=10_000, crash="second"),
+                report("call", "rerun", duration=10_000, short_text="second"),
             ),
             *again(
                 report("setup", duration=100_000, at=5),
-                report("call", "failed", duration=200_000, at=7, crash="third"),
+                report("call", "failed", duration=200_000, at=7, short_text="third"),
                 report("teardown", duration=300_000, at=9),
                 attempt=2,
             ),
@@ -309,9 +309,9 @@ def test_last_attempt_counts_for_duration_and_failures():
     assert folded.attempts == 3
     assert folded.duration == 600_000
     assert folded.at == 9
-    assert [each.crash for each in folded.failures] == ["third"]
-    assert folded.earlier is not None
-    assert folded.earlier.crash == "first"
+    assert [each.short_text for each in folded.failures] == ["third"]
+    assert folded.earlier_failure is not None
+    assert folded.earlier_failure.short_text == "first"
 
 
 def test_crash_on_the_second_attempt_counts_two_attempts():
@@ -324,7 +324,11 @@ def test_crash_on_the_second_attempt_counts_two_attempts():
 def test_late_failure_of_an_earlier_attempt_changes_nothing():
     """A late report of an earlier attempt decides nothing."""
     (folded,) = fold(
-        [RERUN, *again(SETUP, CALL, TEARDOWN), replace(TEARDOWN_ERROR, crash="late")]
+        [
+            RERUN,
+            *again(SETUP, CALL, TEARDOWN),
+            replace(TEARDOWN_ERROR, short_text="late"),
+        ]
     )
 
     assert folded.outcome is Outcome.PASSED
@@ -336,13 +340,13 @@ def test_all_failures_of_an_attempt_are_kept_in_order():
     (folded,) = fold(
         [
             SETUP,
-            report("call", "failed", crash="one", subtest="[a]"),
-            report("call", "failed", crash="two", subtest="[b]"),
-            report("teardown", "failed", crash="three", text="stack"),
+            report("call", "failed", short_text="one", subtest="[a]"),
+            report("call", "failed", short_text="two", subtest="[b]"),
+            report("teardown", "failed", short_text="three", text="stack"),
         ]
     )
 
-    assert [(each.crash, each.subtest) for each in folded.failures] == [
+    assert [(each.short_text, each.subtest) for each in folded.failures] == [
         ("one", "[a]"),
         ("two", "[b]"),
         ("three", ""),
@@ -426,7 +430,7 @@ REPORTS_BY_NODE_AND_WORKER = st.lists(
                 at=st.integers(0, 10),
                 xfail=st.booleans(),
                 reason=st.sampled_from(["", "later", "never"]),
-                crash=st.sampled_from(["", "here", "there"]),
+                short_text=st.sampled_from(["", "here", "there"]),
             ),
             max_size=4,
         ),

@@ -170,7 +170,7 @@ def test_the_last_attempt_has_the_number_and_first_failure_of_all():
     ]
     (found,) = merge_sessions(sessions).nodes
 
-    assert (found.outcome, found.attempts, found.earlier) == (PASSED, 4, first)
+    assert (found.outcome, found.attempts, found.earlier_failure) == (PASSED, 4, first)
     assert merge_sessions(sessions).replaced == {("a", "b"): 1, ("b", "c"): 1}
 
 

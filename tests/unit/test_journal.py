@@ -66,7 +66,7 @@ REPORT = Report(
     attempt=2,
     worker="gw0",
     reason="why",
-    crash="t.py:1: no",
+    short_text="t.py:1: no",
     text="stack\n…",
     subtest="[x]",
 )
@@ -789,7 +789,7 @@ ANY_RECORD = st.one_of(
         attempt=WHOLE,
         worker=TEXT,
         reason=TEXT,
-        crash=TEXT,
+        short_text=TEXT,
         text=TEXT,
         subtest=TEXT,
     ),

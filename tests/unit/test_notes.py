@@ -41,7 +41,7 @@ FAILED = node(
 FLAKY = node(
     Outcome.PASSED,
     attempts=2,
-    earlier=failure("call", "test_pay.py:3: TimeoutError", ""),
+    earlier_failure=failure("call", "test_pay.py:3: TimeoutError", ""),
 )
 
 
@@ -173,7 +173,7 @@ def test_all_texts_of_a_test_are_escaped():
         "t[<b>]",
         reason="<i>",
         failures=(failure("call", "<u>", "<script>", "<s>"),),
-        earlier=failure("call", "<p>", ""),
+        earlier_failure=failure("call", "<p>", ""),
     )
     output = notes_of(tested) or ""
 

@@ -21,7 +21,7 @@ from pytest_zephyr.config.resolve import OptionSources
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import Source
 from pytest_zephyr.errors import SettingsError
-from pytest_zephyr.results.records import TARGET
+from pytest_zephyr.results.records import TARGET_OPTIONS
 from pytest_zephyr.secret import HIDDEN
 from tests.unit.make import deterministic
 
@@ -176,7 +176,7 @@ def test_an_empty_value_is_no_value_except_on_the_command_line(name, place, empt
     """In CI services, an empty variable means "not given"; a flag was typed."""
     given = sources_with({place: empty}, name)
 
-    if place == "flag" and name in TARGET:
+    if place == "flag" and name in TARGET_OPTIONS:
         # It unsets the value of an ini file or a journal.
         assert resolve.value(name, replace(given, ini={name: "7"})) is None
         assert resolve.value(name, replace(given, header={name: "7"})) is None

@@ -122,7 +122,7 @@ class ItemNames:
     def short(self, value: object) -> str:
         """Return *value* as a message shows it, without credentials."""
         try:
-            text = self._scrub.line(repr(value))
+            text = self._scrub.clean_line(repr(value))
         except ERRORS:
             text = f"<{type(value).__name__}>"
         return shorten(text, 80)
