@@ -1,4 +1,4 @@
-"""Logins as auth objects of requests: API token, basic authentication, session cookie."""
+"""Authentication of requests: API token, basic authentication, session cookie."""
 
 from __future__ import annotations
 
@@ -37,30 +37,31 @@ class CookieAuth(AuthBase):
     """Adds the cookie named ``token`` that a login returns.
 
     The cookie is marked ``Secure``, so an ordinary cookie jar would not send it over plain
-    http. This class does.
+    http. This class sends it.
     """
 
     #: Seconds that a cookie is valid if the server does not say.
-    LIFETIME = 5400.0
+    DEFAULT_LIFETIME = 5400.0
 
-    #: Seconds before its end at which a cookie is renewed, at most half its life.
-    MARGIN = 60.0
+    #: A cookie is renewed this many seconds before it expires, or after half of its
+    #: lifetime if that is later.
+    RENEWAL_MARGIN = 60.0
 
     def __init__(self, basic: HeaderAuth) -> None:
         self.basic = basic
         self._cookie: Secret | None = None
-        self._expires = 0.0
+        self._renew_at = 0.0
 
     def __repr__(self) -> str:
         return f"CookieAuth({HIDDEN})"
 
     @property
     def is_logged_in(self) -> bool:
-        """Whether there is a cookie that does not expire soon."""
-        return self._cookie is not None and monotonic() < self._expires
+        """Whether there is a cookie that need not be renewed yet."""
+        return self._cookie is not None and monotonic() < self._renew_at
 
     def accept(self, response: Response) -> Secret | None:
-        """Store the cookie of a login's answer and return it, `None` if there is none."""
+        """Store the cookie of a login's answer and return it; `None` if there is none."""
         # raw.headers keeps several Set-Cookie headers apart, response.headers does not.
         for header in response.raw.headers.getlist("Set-Cookie"):
             try:
@@ -70,9 +71,10 @@ class CookieAuth(AuthBase):
             if morsel is None or not morsel.value:
                 continue
             max_age = morsel["max-age"]
-            lifetime = float(max_age) if max_age.isdigit() else self.LIFETIME
+            lifetime = float(max_age) if max_age.isdigit() else self.DEFAULT_LIFETIME
             self._cookie = Secret(morsel.value)
-            self._expires = monotonic() + max(lifetime - self.MARGIN, lifetime / 2)
+            valid = max(lifetime - self.RENEWAL_MARGIN, lifetime / 2)
+            self._renew_at = monotonic() + valid
             return self._cookie
         return None
 

@@ -17,7 +17,7 @@ from pytest_zephyr.clock import Deadline
 from pytest_zephyr.clock import now_ms
 
 
-#: The rows to ask for in one page of a list.
+#: How many rows to ask for in one page of a list.
 PAGE_SIZE = 500
 
 #: Seconds between two tries while another user has a release locked.
@@ -41,7 +41,7 @@ class Calls(Transport):
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Limit the calls inside to *seconds* of the time budget."""
+        """Limit the calls in the block to *seconds*, or to the rest of the time budget."""
         outer = self.deadline
         self.deadline = Deadline(min(seconds, outer.remaining()), outer.reason)
         try:
@@ -78,7 +78,7 @@ class Calls(Transport):
     ) -> object:
         """Send a write, and repeat it while another user has the release locked.
 
-        Raises ZephyrUnreachable if no time is left for another try.
+        Raises ZephyrUnreachable if it is still locked and no time is left to try again.
         """
         while True:
             try:
@@ -108,14 +108,14 @@ class Calls(Transport):
         self,
         path: str,
         params: Mapping[str, object],
-        with_id: Callable[[dict[str, Any]], dict[str, Any]] = lambda row: row,
+        part_with_id: Callable[[dict[str, Any]], dict[str, Any]] = lambda row: row,
     ) -> Iterator[dict[str, Any]]:
         """Yield the rows of a list that comes in pages.
 
-        *with_id* returns the part of a row that has its id; a repeated id is left out. The
-        last page is shorter than `PAGE_SIZE` and than the page size that the server states,
-        or it has no new rows: it is empty, or the server ignores the offset. The total that
-        the server states is not used.
+        *part_with_id* returns the part of a row that has its id. A row with a repeated id
+        is left out. The last page has fewer than `PAGE_SIZE` rows, and not as many as the
+        page size that the server states; or it has no new rows, because it is empty or the
+        server ignores the offset. The total that the server states is not used.
         """
         seen_ids: set[int | None] = set()
         offset = 0
@@ -126,7 +126,7 @@ class Calls(Transport):
             rows = decode.rows(payload)
             if rows is None:
                 raise self._unusable(path, "list")
-            ids = [decode.integer(with_id(row).get("id")) for row in rows]
+            ids = [decode.integer(part_with_id(row).get("id")) for row in rows]
             new_rows = [
                 row
                 for row, number in zip(rows, ids, strict=True)

@@ -27,11 +27,11 @@ MAX_UPLOAD_BYTES = 1024 * 1024
 #: How often at most a batch is sent without progress.
 _MAX_TRIES = 3
 
-#: Refusals in a row after which the writer tests whether the server refuses everything. To
-#: find one bad row in a batch of 500 takes ten at most.
+#: Refusals in a row after which the writer tests whether the server refuses everything.
+#: Finding one bad row in a batch of 500 takes at most ten refusals.
 _MAX_REFUSALS = 30
 
-#: How many rows are sent alone for this test, spread over all unsent rows.
+#: How many rows are sent for this test, each alone, spread over all unsent rows.
 _SAMPLE_SIZE = 10
 
 Row = TypeVar("Row")
@@ -43,15 +43,15 @@ def batches(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
         yield rows[start : start + BATCH_SIZE]
 
 
-def count_batches(rows: int) -> int:
-    """Return how many batches that many *rows* need."""
-    return -(-rows // BATCH_SIZE)
+def count_batches(row_count: int) -> int:
+    """Return how many batches *row_count* rows need."""
+    return -(-row_count // BATCH_SIZE)
 
 
 def upload_batches(
     files: Iterable[Row], size_of: Callable[[Row], int]
 ) -> Iterator[list[Row]]:
-    """Split *files* into batches; each is one upload."""
+    """Split *files* into batches of one upload each; *size_of* returns bytes."""
     batch: list[Row] = []
     size = 0
     for file in files:
@@ -65,10 +65,10 @@ def upload_batches(
 
 
 class BatchWriter(ABC, Generic[Row]):
-    """Sends rows in batches, reads back what got no answer, and halves what is refused.
+    """Sends rows in batches, reads back unanswered batches, and halves refused ones.
 
-    *finished* has the keys of rows that are written or refused, *changed* those of rows that
-    somebody else has changed, which are sent again. Subclasses add what they find out.
+    *finished* has the keys of rows that are written or refused. *changed* has the keys of
+    rows that somebody else has changed; these are sent again. Subclasses add to both.
     """
 
     #: Whether a refused write is read back, because a part of it may have been carried out.
@@ -88,11 +88,14 @@ class BatchWriter(ABC, Generic[Row]):
 
     @abstractmethod
     def write(self, rows: Sequence[Row]) -> None:
-        """Write *rows*; those that the answer confirms are finished."""
+        """Write *rows*, and add those that the answer confirms to *finished*."""
 
     @abstractmethod
     def read_back(self, rows: Sequence[Row]) -> Sequence[Row]:
-        """Find out which of *rows* are finished; return the rows as they are now."""
+        """Add those of *rows* that the server has to *finished*; return what to send again.
+
+        The returned rows may be up to date copies, and include finished rows.
+        """
 
     @abstractmethod
     def note_refused(self, rows: Sequence[Row], reason: str) -> None:
@@ -135,11 +138,11 @@ class BatchWriter(ABC, Generic[Row]):
             except ZephyrWriteUnanswered as failed:
                 error, may_land_within = failed, failed.may_land_within
             if refused is None or refused.status >= 500 or self.reads_back_refusals:
-                batch = self.missing(batch)
+                batch = self.read_unfinished(batch)
             if batch and may_land_within:
                 # A slow server may still be writing these rows: do not write them twice.
                 self._client.pause(may_land_within)
-                batch = self.missing(batch)
+                batch = self.read_unfinished(batch)
             batch = self.unfinished(batch)
             has_progress = len(batch) < size
             if has_progress:
@@ -158,13 +161,13 @@ class BatchWriter(ABC, Generic[Row]):
             raise error
         self.refuse(batch, "somebody else keeps changing its execution")
 
-    def missing(self, batch: Sequence[Row]) -> Sequence[Row]:
-        """Return the rows of *batch* that are neither written nor refused."""
+    def read_unfinished(self, batch: Sequence[Row]) -> Sequence[Row]:
+        """Read *batch* back; return its rows that are neither written nor refused."""
         batch = self.unfinished(batch)
         return self.unfinished(self.read_back(batch)) if batch else batch
 
     def _divide(self, batch: Sequence[Row], refused: ZephyrRefused) -> None:
-        """Send the halves of a refused batch; refuse a single row."""
+        """Send the halves of a refused batch; a batch of one row is refused."""
         self._refusals += 1
         if len(batch) == 1:
             self.refuse(batch, str(refused))

@@ -1,7 +1,8 @@
 """Tolerant reading of JSON from the server.
 
-Ids come as numbers or digits, booleans as themselves or as text, lists bare or in one
-of several envelopes. A value of an unexpected type is read as missing.
+Ids come as numbers or as text, booleans as booleans or as text, lists as arrays or in an
+envelope: an object with the list in ``results``. A value of an unexpected type is read as
+missing.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _DATE_PATTERN = re.compile(
 
 
 def integer(value: object) -> int | None:
-    """Read a whole number from a number or from its digits."""
+    """Read a whole number from a number or its digits; anything else is `None`."""
     if isinstance(value, int):
         return None if isinstance(value, bool) else value
     if isinstance(value, float) and value.is_integer():
@@ -58,7 +59,8 @@ def date(value: object) -> datetime.date | None:
     """Read a day from ``MM/dd/yyyy``, ``yyyy-MM-dd``, or milliseconds since the epoch.
 
     Milliseconds mean midnight in the server's time zone, which is unknown: the nearest
-    midnight is right for all zones up to twelve hours from UTC.
+    midnight of UTC gives the right day for all zones up to twelve hours from UTC. Anything
+    else is `None`.
     """
     if isinstance(value, str) and (match := _DATE_PATTERN.fullmatch(value.strip())):
         month, day, year, *iso = (int(part or 0) for part in match.groups())
@@ -86,7 +88,7 @@ def mapping(value: object) -> dict[str, Any]:
 
 
 def rows(payload: object) -> list[dict[str, Any]] | None:
-    """Read a list: bare, in an envelope, or in a one-element array of an envelope.
+    """Read a list: an array, an envelope, or an array of one envelope.
 
     Rows that are not objects are left out. Returns `None` if *payload* has no list.
     """
@@ -102,7 +104,10 @@ def rows(payload: object) -> list[dict[str, Any]] | None:
 def entities(
     payload: object, read: Callable[[Mapping[str, Any]], Entity | None]
 ) -> list[Entity] | None:
-    """Read a list of entities, without rows that *read* cannot use; else as `rows`."""
+    """Read a list as `rows` does, and each of its rows with *read*.
+
+    Rows read as `None` are left out. Returns `None` if *payload* has no list.
+    """
     listed = rows(payload)
     if listed is None:
         return None

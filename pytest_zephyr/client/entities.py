@@ -49,8 +49,8 @@ class Release:
 class Phase:
     """A phase of a cycle.
 
-    *tree* is the id of the root node of its own tree. *created* is in milliseconds since
-    the epoch.
+    Test cases can be added only to a *free_form* phase. *tree* is the id of the root node
+    of its own tree. *created* is in milliseconds since the epoch. `None` means unknown.
     """
 
     id: int
@@ -121,8 +121,9 @@ class PhaseRow:
 class Target:
     """The phase for the results, and what is above it as far as it is known.
 
-    *phase* and *cycle* are `None` if they are still to be created, *release* if only
-    the id of a phase or cycle was given. *path* and *remarks* are for messages.
+    *phase* is `None` if it is still to be created. *cycle* is `None` if it is still to be
+    created, or if only the id of a phase was given. *release* and *project* are `None` if
+    they are unknown. *path* and *remarks* are for messages.
     """
 
     path: str
@@ -139,9 +140,10 @@ class Execution:
 
     *status* is the id of the last result's status, empty if there is none.
     *milliseconds* is how long the tests took. *executed_on* is in milliseconds since the
-    epoch. *stamp* is a digest of the state. If *stamp_is_reliable*, it changes with every
-    result; this needs a server that returns ids or times of results or changes.
-    *attachments* is a number, *name* is that of the test case. `None` means unknown.
+    epoch. *stamp* is a digest of the state. If *stamp_is_reliable*, *stamp* changes with
+    every result: the server returns ids or times of results, or times of changes.
+    *attachments* is the number of attached files, *name* is the name of the test case.
+    `None` means unknown.
     """
 
     id: int
@@ -186,7 +188,10 @@ class Uploaded:
 
 @dataclass(frozen=True)
 class Attachment:
-    """A file attached to an *execution*; *content_id* is empty if unknown."""
+    """A file attached to an *execution*; its *size* is in bytes.
+
+    `None` and an empty *content_id* mean unknown.
+    """
 
     execution: int | None
     name: str

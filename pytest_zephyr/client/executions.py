@@ -29,7 +29,7 @@ EXECUTION_ITEM = "releaseTestSchedule"
 
 @dataclass(slots=True)
 class ExecutionWrite:
-    """What to write to one execution; *notes* `None` keeps its notes.
+    """What to write to one execution; if *notes* is `None`, its notes are kept.
 
     *milliseconds* is how long the tests took. *executed_on* is when they ended, in
     milliseconds since the epoch. *status* is an id.
@@ -46,7 +46,7 @@ class ExecutionWrite:
 class StepWrite:
     """The result of one step of an execution; *step* is the step's number.
 
-    *status* is an id, *executed_on* in milliseconds since the epoch.
+    *status* is an id, *executed_on* is in milliseconds since the epoch.
     """
 
     execution: int
@@ -57,8 +57,11 @@ class StepWrite:
 
 
 @dataclass(frozen=True)
-class AttachWrite:
-    """A file to attach to an execution; *name* and *path* are from the upload's answer."""
+class AttachmentWrite:
+    """A file to attach to an execution; *name* and *path* are from the upload's answer.
+
+    *size* is in bytes.
+    """
 
     execution: int
     name: str
@@ -126,8 +129,8 @@ class ExecutionCalls(Calls):
     ) -> Iterator[entities.Execution]:
         """Yield the executions of *phase*.
 
-        Raises ZephyrRefused if a row is of another phase, because results must not be
-        written to it: a server ignores filters that it does not know.
+        Raises ZephyrRefused if a row is of another phase, because no result may be written
+        to another phase: a server ignores filters that it does not know.
         """
         params: dict[str, object] = {
             "cyclephaseid": phase,
@@ -145,7 +148,7 @@ class ExecutionCalls(Calls):
             if row_phase != phase:
                 msg = (
                     f"the server returned an execution of phase {row_phase} in the list"
-                    f" of phase {phase}. Nothing was written."
+                    f" of phase {phase}. Nothing was written to that execution."
                 )
                 raise ZephyrRefused(msg, status=200)
             yield execution
@@ -159,17 +162,17 @@ class ExecutionCalls(Calls):
         """
         body = []
         for write in writes:
-            date = self._not_in_future(write.executed_on)
+            executed_on = self._not_in_future(write.executed_on)
             row: dict[str, object] = {
                 "rtsId": write.execution,
                 "testerId": tester,
                 "status": write.status,
                 "actualTime": write.milliseconds,
-                "executedOn": date,
-                "changedOn": date,
+                "executedOn": executed_on,
+                "changedOn": executed_on,
                 "changeBy": tester,
             }
-            # The server fails on nulls.
+            # The server fails on a null, so the key is left out.
             if write.notes is not None:
                 row["notes"] = write.notes
             body.append(row)
@@ -179,7 +182,8 @@ class ExecutionCalls(Calls):
     def execute_status(
         self, executions: Sequence[int], status: str, tester: int
     ) -> list[entities.ExecutionState] | None:
-        """Write one status to up to 500 executions. Returns what `execute` does."""
+        """Write one status to up to 500 executions. Returns the same as `execute`."""
+        # The API has this spelling of searchView.
         body = {"ids": list(executions), "serachView": False}
         params = _execute_params(status, tester)
         answer = self._write("PUT", "execution/bulk", params, body)
@@ -248,7 +252,9 @@ class ExecutionCalls(Calls):
         files = decode.entities(answer, readers.uploaded) or []
         return {file.field: file for file in files if file.field in parts and file.path}
 
-    def attach(self, files: Sequence[AttachWrite]) -> list[entities.Attachment] | None:
+    def attach(
+        self, files: Sequence[AttachmentWrite]
+    ) -> list[entities.Attachment] | None:
         """Attach uploaded files to their executions, up to 500 in one call.
 
         Returns the attachments in the answer, `None` if it does not name their executions.

@@ -1,4 +1,4 @@
-"""A multipart body; its files are read while it is sent, so never whole in memory."""
+"""A multipart body that reads its files while it is sent, never a whole file at once."""
 
 from __future__ import annotations
 

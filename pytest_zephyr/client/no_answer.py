@@ -179,7 +179,7 @@ def _connection_advice(server: Server, reason: str) -> str:
 
 
 def _simplify(reason: str) -> str:
-    """Return *reason* without error numbers and the words of urllib3."""
+    """Return *reason* without the error number and the prefix that urllib3 adds."""
     text = re.sub(r"^Failed to establish a new connection: ", "", reason)
     text = re.sub(r"\[Errno -?\d+\] ", "", text).rstrip(".")
     return text[:1].lower() + text[1:]
@@ -196,7 +196,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _reason(error: BaseException) -> str:
-    """Return the text of *error* in one line, without the objects that urllib3 names."""
+    """Return the text of *error* in one line, without the Python objects in it."""
     text = str(error) or type(error).__name__
     text = re.sub(r"<[^>]*object at 0x[0-9a-f]+>:? ?", "", text)
     text = re.sub(r"\w+\(host=.*?\): ", "", text)

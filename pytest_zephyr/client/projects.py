@@ -19,7 +19,7 @@ from pytest_zephyr.results.status import Status
 STATUS_LIST = "testresult.testresultStatus.LOV"
 ENVIRONMENT_REQUIRED = "cycle.environment.enabled"
 
-#: The most ids in one search, and the most results in its answer.
+#: The most ids in one search, and the most results in a page of its answer.
 SEARCH_SIZE = 100
 
 
@@ -43,7 +43,7 @@ class ProjectCalls(Calls):
         return user
 
     def statuses(self) -> list[Status]:
-        """Return all execution statuses, inactive ones too; empty if there is no list."""
+        """Return all execution statuses, inactive ones too; empty if none can be read."""
         for path, params, version in (
             ("admin/preference", {"key": STATUS_LIST}, None),
             ("admin/preference/all/system", {"name": STATUS_LIST}, "v4"),
@@ -175,7 +175,7 @@ class ProjectCalls(Calls):
     def create_folder(
         self, name: str, release: int, parent: int | None
     ) -> entities.Folder:
-        """Create a folder, at the root without a *parent*."""
+        """Create a folder in *parent*, or at the root if that is `None`."""
         body = {
             "name": name,
             "description": "",
@@ -204,7 +204,7 @@ class ProjectCalls(Calls):
     def delete_cases(
         self, folder: int, placements: Sequence[entities.PlacementId]
     ) -> None:
-        """Remove test cases from a folder; this deletes those that are in no other."""
+        """Remove test cases from a folder; this deletes those in no other folder."""
         body = {"selectedAll": 0, "ids": list(placements)}
         self._write("DELETE", "testcase", {"tcrCatalogTreeId": folder}, body)
 
@@ -222,7 +222,7 @@ class ProjectCalls(Calls):
         self._write("POST", "requirement/bulk", body=body)
 
     def field_names(self) -> dict[str, str]:
-        """Map the display and field names of custom fields of test cases to field names."""
+        """Return the field names of test cases' custom fields, by field and display name."""
         names: dict[str, str] = {}
         for row in decode.rows(self._get("field/entity/testcase")) or []:
             name = decode.text(row.get("fieldName"))
@@ -233,5 +233,5 @@ class ProjectCalls(Calls):
 
 
 def _us_date(day: date) -> str:
-    """Return *day* as MM/dd/yyyy; the server shifts numbers to its own time zone."""
+    """Return *day* as MM/dd/yyyy: the server shifts milliseconds to its own time zone."""
     return day.strftime("%m/%d/%Y")

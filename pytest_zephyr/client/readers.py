@@ -1,4 +1,4 @@
-"""Read entities from the server's JSON; a row without an id is read as `None`."""
+"""Read entities from the server's JSON; a row without a required id is read as `None`."""
 
 from __future__ import annotations
 
@@ -133,6 +133,7 @@ def execution(row: Mapping[str, Any]) -> entities.Execution | None:
         # Without the date of the result, take that of the last change.
         executed_on = row.get("lastModifiedOn")
     version = decode.integer(case.get("id"))
+    # If the server returns one of these, it changes with every result.
     result_marks = (
         last.get("id"),
         last.get("executionDate"),

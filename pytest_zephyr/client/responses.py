@@ -48,7 +48,7 @@ _THINGS = {
 #: The most bytes of an answer; a page of 500 executions has about 1 MB.
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
-#: Words in the answer of a port for TLS to plain http: nginx, Apache, Tomcat.
+#: Words in the answers of nginx, Apache and Tomcat to plain http on a TLS port.
 _TLS_PORT_WORDS = (b"https port", b"ssl-enabled", b"requires tls")
 
 

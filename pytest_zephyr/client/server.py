@@ -19,7 +19,7 @@ from pytest_zephyr.secret import Scrubber
 
 @dataclass(frozen=True)
 class Call:
-    """A request to *url*; *options* are those of requests, messages name the *path*."""
+    """A request to *url*; *options* are passed to requests, messages name *path*."""
 
     method: str
     path: str
@@ -73,7 +73,7 @@ class Server:
         return self.parts._replace(scheme=scheme).geturl()
 
     def without_port(self) -> str:
-        """Return the https address without a port; without a port, switch the scheme."""
+        """Return the https address without the port; `other_scheme` if it has no port."""
         if self.parts.port is None:
             return self.other_scheme()
         host = self.parts.netloc.rpartition(":")[0]

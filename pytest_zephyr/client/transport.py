@@ -60,9 +60,10 @@ Result = TypeVar("Result")
 class Transport:
     """Sends requests to one server and turns every bad answer into a ZephyrError.
 
-    No redirect is followed, so no credential goes to another host. The default of
-    *deadline* is that of *settings*. *clock_offset* is how many milliseconds the server's
-    clock is ahead of ours, 0 if they agree. *user* is the name of the user, if known.
+    No redirect is followed, so no credential goes to another host. *deadline* defaults to
+    the time budget of *settings*. *clock_offset* is how many milliseconds the server's
+    clock is ahead of ours, 0 if they agree. *user* is the name of the user, empty if
+    unknown.
     """
 
     def __init__(
@@ -81,7 +82,8 @@ class Transport:
         self._retries = settings.retries
         self._auth = make_auth(settings.credential)
         self._http = http = _Session()
-        # No netrc; our own code reads the variables for proxies and certificates.
+        # requests must not read netrc; the variables for proxies and certificates are
+        # read here and by `Server`.
         http.trust_env = False
         http.proxies = self.server.proxies
         http.stream = True
@@ -89,7 +91,7 @@ class Transport:
         http.headers["Accept"] = JSON
         http.verify = bool(settings.verify)
         if settings.verify == "system":
-            http.mount("https://", _SystemTrust())
+            http.mount("https://", _SystemTrustAdapter())
         elif isinstance(settings.verify, Path):
             http.verify = str(settings.verify)
         elif settings.verify:
@@ -200,7 +202,8 @@ class Transport:
 
         A call is repeated as often as the settings and the deadline allow: after 429 and
         503, which mean that it was not carried out, and if it did not reach the server. A
-        read is also repeated after 502, 504, a broken connection, and once after 500.
+        read is also repeated after 502, 504, a timeout or a broken connection, and once
+        after 500.
 
         A DNS lookup, or a server that sends one byte at a time, can outlast the deadline.
         Only ending the process stops them.
@@ -240,7 +243,7 @@ class Transport:
         raise AssertionError("the last try returns or raises")
 
     def _can_wait(self, pause: float, tries_left: int) -> bool:
-        """Return whether another try is allowed, and has time after a *pause*."""
+        """Return whether another try is left, and time for it after *pause* seconds."""
         return tries_left > 0 and pause < self.deadline.remaining()
 
     def _note_answer(self, response: requests.Response) -> None:
@@ -273,7 +276,7 @@ class _Session(requests.Session):
         return None
 
 
-class _SystemTrust(HTTPAdapter):
+class _SystemTrustAdapter(HTTPAdapter):
     """Trusts the certificates that the operating system trusts, and no others."""
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:

@@ -23,7 +23,7 @@ from pytest_zephyr.client import entities
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.batch_writer import BatchWriter
 from pytest_zephyr.client.batch_writer import upload_batches
-from pytest_zephyr.client.executions import AttachWrite
+from pytest_zephyr.client.executions import AttachmentWrite
 from pytest_zephyr.client.multipart import Part
 from pytest_zephyr.journal import ledger
 from pytest_zephyr.journal.file_store import find_copy
@@ -227,7 +227,7 @@ class FileSender(BatchWriter[FileToSend]):
         self._attaching.update(names)
         answered = self._client.attach(
             [
-                AttachWrite(
+                AttachmentWrite(
                     execution=row.execution,
                     name=_name_for(names[row.key].name, upload),
                     path=upload.path,

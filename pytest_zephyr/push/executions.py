@@ -102,7 +102,7 @@ class ResultWriter(BatchWriter[diff.Change]):
                     self._note_written([change])
         except errors.ZephyrBadAnswer:
             # What was written before the refusal must not be written again.
-            self.missing(sent)
+            self.read_unfinished(sent)
             raise
 
     def _check_answer(

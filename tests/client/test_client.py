@@ -334,7 +334,7 @@ def test_rows_of_another_phase_are_refused(target, client):
 
     assert str(caught.value) == (
         f"the server returned an execution of phase {target.phase + 500_000} in the list"
-        f" of phase {target.phase}. Nothing was written."
+        f" of phase {target.phase}. Nothing was written to that execution."
     )
 
 
