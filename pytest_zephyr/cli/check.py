@@ -13,7 +13,7 @@ from pytest_zephyr.cli import output
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.entities import Target
 from pytest_zephyr.client.entities import User
-from pytest_zephyr.config.settings import missing_place
+from pytest_zephyr.config.settings import missing_place_message
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.push.embedded import served
 from pytest_zephyr.push.preflight import status_problems
@@ -153,7 +153,7 @@ class Checker:
                     finder.find_release()
                 elif missing[0] == "phase":
                     finder.find_cycle()
-                raise errors.SettingsError(missing_place(missing[0]))
+                raise errors.SettingsError(missing_place_message(missing[0]))
             self._note("phase", self._check_phase(client, finder.find(), user))
         except errors.ZephyrError as error:
             failed = next(

@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 
 Fact = Literal["run_key", "build", "branch", "commit", "job_url", "checkout", "attempt"]
 
-# Names of variables; the first one that is set counts. Jenkins and TeamCity
-# set BUILD_NUMBER, only Jenkins sets BUILD_URL and WORKSPACE. The run key is the same for
-# all jobs of a run and all their attempts; the checkout is the directory of the source
-# code. A later attempt has a higher number. On GitLab an attempt is a new job with the
-# same name, so its number is the id of the job.
+# Names of variables; the first one that is set counts. Jenkins and TeamCity set
+# BUILD_NUMBER, only Jenkins sets BUILD_URL and WORKSPACE. The run key is the same for all
+# jobs of a run and all their attempts; the checkout is the directory of the source code.
+# A later attempt has a higher number. On GitLab an attempt is a new job with the same
+# name, so the number of the attempt is the id of the job.
 _VARIABLES: Mapping[Fact, str] = {
     "run_key": """
         GITHUB_RUN_ID CI_PIPELINE_ID BUILD_BUILDID BITBUCKET_BUILD_NUMBER
@@ -58,13 +58,13 @@ _JOB_PAGES = (
 
 
 def run_key(environ: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return the key of the run in *environ* and the variable it came from."""
+    """Return the key of the run and the variable it came from, `None` if none is set."""
     name = next(filter(environ.get, _VARIABLES["run_key"].split()), None)
     if name is None:
         return None
     key = environ[name]
     if name == "TEAMCITY_BUILDCONF_NAME" and (number := environ.get("BUILD_NUMBER")):
-        # All runs of a configuration have its name.
+        # All runs of a build configuration have the same name.
         key = f"{key}-{number}"
     return key, name
 
@@ -77,7 +77,7 @@ def find(environ: Mapping[str, str], fact: Fact) -> str:
 def attempt(environ: Mapping[str, str]) -> int:
     """Return the number of the attempt, higher for later ones; 0 if there is none."""
     number = find(environ, "attempt")
-    # Without the name, nothing says which jobs are attempts of the same one.
+    # Without the name of the job, nothing says which jobs are attempts of the same job.
     if number == environ.get("CI_JOB_ID") and not environ.get("CI_JOB_NAME"):
         return 0
     return int(number) if number.isascii() and number.isdigit() else 0

@@ -22,8 +22,9 @@ PROGRAM = "pytest-zephyr"
 def command(*words: object, settings: Settings | None = None) -> str:
     """Return the command line that calls `pytest-zephyr` with *words*.
 
-    Adds the flags in *settings* that the command would not know otherwise, and the ini
-    file if it was named. The address of a proxy is not added if a credential is in it.
+    With *settings*, adds the flags that the command would not know otherwise, and the ini
+    file that it would not find. The address of a proxy is not added if a credential is in
+    it.
     """
     on_path = shutil.which(PROGRAM)
     argv = [sys.executable, "-m", "pytest_zephyr"]
@@ -42,10 +43,10 @@ def unsent_lines(
     journals: Sequence[Path], settings: Settings, content: str = "results"
 ) -> list[str]:
     """Return lines that say which *journals* keep the *content*, and how to send it."""
-    again = command("push", *journals, settings=settings)
+    push_command = command("push", *journals, settings=settings)
     return [
         f"{content} kept in {', '.join(map(str, journals))}",
-        f"send them later with: {again}",
+        f"send them later with: {push_command}",
     ]
 
 
@@ -64,7 +65,7 @@ def without_case_line(unmarked: int, invalid: int) -> str:
 
 
 def display_path(path: Path) -> Path:
-    """Return *path* for a message: relative to the working directory if it is below."""
+    """Return *path* for a message: relative if it is below the working directory."""
     try:
         return path.relative_to(Path.cwd())
     except (ValueError, OSError):
@@ -72,6 +73,7 @@ def display_path(path: Path) -> Path:
 
 
 def _flags(settings: Settings, argv: Sequence[str]) -> list[str]:
+    """Return the flags, and their values, to add to the command *argv*."""
     flags = []
     if settings.config_file is not None:
         flags += ["-c", str(settings.config_file)]

@@ -53,7 +53,10 @@ def _token(
     environ: Mapping[str, str],
     warnings: list[str],
 ) -> Credential | None:
-    """Read the token: from *file* if a flag names it, or if ZEPHYR_TOKEN is not set."""
+    """Return the token as a credential, `None` if there is none.
+
+    It is read from *file* if a flag names the file, or if ZEPHYR_TOKEN is not set.
+    """
     text, place = environ.get("ZEPHYR_TOKEN", "").strip(), "ZEPHYR_TOKEN"
     if file is not None and (source.kind == "flag" or not text):
         place = f"{file} (from {source})"
@@ -74,7 +77,7 @@ def _token(
             raise SettingsError(f"the token file {place} is empty.")
     if not text:
         return None
-    # With another character, requests sends a wrong token, or shows it in an error.
+    # With such a character, requests sends a wrong token, or shows it in an error.
     if not text.isascii() or not text.isprintable() or " " in text:
         raise SettingsError(
             f"the token in {place} has a space, a line break or a character outside"

@@ -57,7 +57,7 @@ BUILDKITE_AGENT_NAME BUILDKITE_AGENT_ACCESS_TOKEN BUILDKITE_AGENT_PID
 BUILDKITE_BUILD_CHECKOUT_PATH
 BITBUCKET_STEP_UUID BITBUCKET_STEP_RUN_NUMBER BITBUCKET_STEP_OIDC_TOKEN
 """
-#: Those, and the variables of our options.
+#: Variables that do not identify a job: those above, and those of our options.
 _IGNORED_VARIABLES = {
     *_CHANGING_NAMES.split(),
     *(option.env_name for option in OPTIONS),

@@ -1,4 +1,4 @@
-"""Reads a mapping file: CSV or JSON with patterns for tests, and their test cases."""
+"""Read a mapping file: CSV or JSON with patterns for tests, and their test cases."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from pytest_zephyr.text import one_line
 from pytest_zephyr.text import shorten
 
 
-#: First cells of a heading, without case, spaces and underscores; Excel writes ``sep=``.
+#: First cells of a heading, in lower case, without spaces and underscores. Excel writes
+#: ``sep=``.
 _HEADINGS = ("test", "tests", "pattern", "nodeid", "name", "testname", "sep=")
 
 #: Characters that may separate cells; Excel writes semicolons in many countries.
@@ -40,7 +41,10 @@ class _Pairs(list[tuple[str, object]]):
 
 
 def load(given: OptionSources) -> CaseMap | None:
-    """Return the map that the options name, `None` if none. Raises SettingsError."""
+    """Return the map that the options name, `None` if they name none.
+
+    Raises SettingsError.
+    """
     path, _text, source = resolve.read("map", given)
     if path is None:
         return None
@@ -135,7 +139,11 @@ def _csv_entries(text: str, delimiter: str) -> Iterator[_Entry]:
 
 
 def _json_entries(text: str) -> Iterator[_Entry]:
-    """Read ``{pattern: cases}``, or a list of rows that begin with a pattern."""
+    """Yield the entries of ``{pattern: cases}``, or of rows that begin with a pattern.
+
+    The line number of an entry is that of its pattern, which is searched in *text* after
+    the pattern of the entry before.
+    """
     document = json.loads(text, object_pairs_hook=_Pairs)
     if not isinstance(document, list):
         raise ValueError(f"expected {{pattern: test cases}}, got {_short(document)}")
@@ -145,10 +153,10 @@ def _json_entries(text: str) -> Iterator[_Entry]:
         if isinstance(entry, _Pairs) and entry:
             values = [value for _key, value in entry]
         pattern, *cases = values
-        for written in (json.dumps(pattern, ensure_ascii=False), json.dumps(pattern)):
-            if (found := text.find(written, position)) >= 0:
-                line += text.count("\n", position, found)
-                position = found + len(written)
+        for quoted in (json.dumps(pattern, ensure_ascii=False), json.dumps(pattern)):
+            if (start := text.find(quoted, position)) >= 0:
+                line += text.count("\n", position, start)
+                position = start + len(quoted)
                 break
         if len(cases) == 1 and type(cases[0]) is list:
             cases = cases[0] or [None]

@@ -21,7 +21,7 @@ class Option:
     """One option: how its text becomes a value, and where it may be set.
 
     The flag of an option with an empty *metavar* takes no value; an option with `None` has
-    no flag. *has_env* says whether an environment variable sets it. A journal stores the
+    no flag. *has_env* says whether an environment variable can set it. A journal stores the
     *journaled* options, which decide the results. An option that *connects* says how to
     reach the server; each push reads it again. If an option *names_files*, *parse* also
     takes the directory that relative paths start from.
@@ -103,12 +103,13 @@ _PARSERS: Mapping[str, Callable[..., object]] = {
     "inherit": parse.one_of(*get_args(settings.Inherit)),
 }
 
+#: Names of options, for the fields of `Option`.
 _JOURNALED = {
     *(*TARGET_OPTIONS, "create", "environment", "build", "run_key", "folder"),
     *("unknown_case", "unmapped", "status_map", "comment", "notes_limit"),
 }
-_CONNECT = {"url", "auth", "token_file", "verify", "client_cert", "proxy"}
-_FILES = {"report", "token_file", "map", "journal", "verify", "client_cert"}
+_CONNECTING = {"url", "auth", "token_file", "verify", "client_cert", "proxy"}
+_NAMING_FILES = {"report", "token_file", "map", "journal", "verify", "client_cert"}
 _NO_ENV = {"notes_limit", "attach_max_total", "show_config", "id_prefix", "inherit"}
 
 OPTIONS: tuple[Option, ...] = tuple(
@@ -120,8 +121,8 @@ OPTIONS: tuple[Option, ...] = tuple(
         default,
         has_env=name not in _NO_ENV,
         journaled=name in _JOURNALED,
-        connects=name in _CONNECT,
-        names_files=name in _FILES,
+        connects=name in _CONNECTING,
+        names_files=name in _NAMING_FILES,
     )
     for name, help, metavar, default in table.ROWS
 )

@@ -78,7 +78,7 @@ def seconds(text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 < value < 1e6:
-        raise InvalidValue("expected a number of seconds above 0")
+        raise InvalidValue("expected a number of seconds above 0 and below 1000000")
     return value
 
 
@@ -120,7 +120,7 @@ def url(text: str) -> str:
     parts = _split(text)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         raise InvalidValue(
-            f"expected https://host, http://host or the word sandbox.{_with_scheme(text)}"
+            f"expected https://host, http://host or the word sandbox.{_scheme_hint(text)}"
         )
     if _OTHER_PRODUCT.search(parts.hostname.rstrip(".")):
         raise InvalidValue(
@@ -145,8 +145,11 @@ def url(text: str) -> str:
     return f"{parts.scheme}://{host}{port}{path}"
 
 
-def _with_scheme(text: str) -> str:
-    """Return a hint that adds a scheme to *text*, empty if it has one."""
+def _scheme_hint(text: str) -> str:
+    """Return a hint that adds a scheme to *text*.
+
+    The hint is empty if *text* has a scheme, or is invalid with one, too.
+    """
     if "://" in text:
         return ""
     scheme = "http" if text.startswith(("localhost", "127.")) else "https"
@@ -202,8 +205,9 @@ def verify(text: str, base: Path = HERE) -> Literal["system"] | bool | Path:
         lambda: any(_HASHED_NAME.fullmatch(file.name) for file in trusted.iterdir())
     ):
         raise InvalidValue(
-            "OpenSSL finds the certificates of a directory by hashed names, and this one"
-            " has none; run openssl rehash on it, or name one file with all of them"
+            "OpenSSL finds the certificates of a directory by hashed names, and this"
+            " directory has none; run openssl rehash on it, or name one file with all of"
+            " them"
         )
     return trusted
 
@@ -240,9 +244,9 @@ def status_map(text: str) -> Mapping[str, str]:
 def pattern(text: str) -> str:
     try:
         with warnings.catch_warnings():
-            # Python 3.10 only warns about flags that do not come first.
+            # Python 3.10 only warns about flags that are not at the start.
             warnings.simplefilter("error", DeprecationWarning)
-            # As markers use it: in front of a number.
+            # In markers, the pattern comes before a number.
             re.compile(rf"(?:{text})[0-9]+")
     except (re.error, OverflowError, RecursionError, DeprecationWarning) as error:
         raise InvalidValue(f"expected a regular expression ({error})") from None

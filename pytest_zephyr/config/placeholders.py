@@ -16,7 +16,7 @@ from pytest_zephyr.text import did_you_mean
 #: The placeholders that a name may have.
 PLACEHOLDERS = ("date", "time", "build", "branch", "commit", "run", "env:NAME")
 
-_CREDENTIALS = {f"ZEPHYR_{name.upper()}" for name in REFUSED_OPTIONS}
+_CREDENTIAL_VARIABLES = {f"ZEPHYR_{name.upper()}" for name in REFUSED_OPTIONS}
 
 #: What to do if a placeholder has no value, or why it has none.
 _HINTS = {
@@ -29,7 +29,7 @@ _HINTS = {
 #: Replaces ``{package}`` while the others are filled; no option accepts this character.
 _PACKAGE = "\0"
 
-#: Characters of values that ``-`` replaces in the name of a file.
+#: Characters of values that become ``-`` in the name of a file.
 _UNSAFE_IN_FILES = re.compile(r"[^\w.+-]+")
 
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
@@ -92,7 +92,7 @@ def values_of(
 def _value(name: str, values: Mapping[str, str]) -> str:
     if name.startswith("env:"):
         variable = name.removeprefix("env:")
-        if variable in _CREDENTIALS:
+        if variable in _CREDENTIAL_VARIABLES:
             raise InvalidValue(
                 f"{{{name}}} is a credential, which must not be in a name"
             )

@@ -34,7 +34,7 @@ from pytest_zephyr.text import MAX_NAME_LENGTH
 from pytest_zephyr.text import shorten
 
 
-#: Most characters of an option. A longer text is a mistake in a pipeline.
+#: How many characters an option may have. A longer text is a mistake in a pipeline.
 _MAX_LENGTH = 4096
 
 _DEFAULT_MAP_TEXT = ",".join(
@@ -54,10 +54,11 @@ _RESULT_OPTIONS = (
 class OptionSources:
     """The sources of the options, and the value that each source has for them.
 
-    Each mapping but *environ* is by name of the option. *header* has the options that a
-    journal stores; with it, those that decide the results come only from there or from a
-    flag. *overrides* has those that ``-o`` sets, *ini* those in *ini_file*, which is also
-    the *config_file* if a command has to name it.
+    The keys of *environ* are names of variables, those of the other mappings are names of
+    options. *header* has the options that a journal stores; if it is not `None`, the
+    journaled options come only from there or from a flag. *overrides* has the options that
+    ``-o`` sets, *ini* those in *ini_file*. *config_file* is the ini file that a command to
+    paste must name with ``-c``, `None` if the command finds it.
     """
 
     flags: Mapping[str, object] = field(default_factory=dict)
@@ -70,9 +71,10 @@ class OptionSources:
     config_file: Path | None = None
 
     def find(self, option: Option) -> tuple[str, Source] | None:
-        """Return the text of *option* and its source, from the first that has it."""
+        """Return the text of *option* and the first source that has it, `None` if none has."""
         for text, source in self._sources(option):
-            # In CI services, an empty variable means "not given"; a flag was typed.
+            # In CI services, an empty variable means "not set". An empty flag was typed,
+            # so it counts.
             if text.strip() or source.kind == "flag":
                 return text.strip(), source
         return None
@@ -100,7 +102,7 @@ class OptionSources:
 
 
 class OptionValue(NamedTuple):
-    """The value of an option, its text, and where that came from."""
+    """The value of an option, its text, and the source of the text."""
 
     value: Any = None
     text: str = ""
@@ -124,7 +126,10 @@ def value(name: str, given: OptionSources) -> Any:
 
 
 def journaled_options(settings: Settings) -> dict[str, str]:
-    """Return the options for the journal: as given, with placeholders filled."""
+    """Return the texts of the options that a journal stores, with placeholders filled.
+
+    Options with their default are left out.
+    """
     options = {
         option.name: settings.raw[option.name]
         for option in OPTIONS
@@ -138,7 +143,8 @@ def journaled_options(settings: Settings) -> dict[str, str]:
     if "folder" in options:
         options["folder"] = settings.folder
     if settings.url is not None:
-        # For information only: a journal does not decide where a credential goes.
+        # If no other source names this address, a push sends no credential there unless
+        # the user confirms it.
         options["url"] = settings.url
     return options
 
@@ -158,7 +164,7 @@ def resolve(given: OptionSources) -> Settings:
     if unmapped.value == "create" and create.value == "never":
         problems.append(
             f"'create' (from {unmapped.source}) creates test cases, so zephyr_create"
-            f" must be execution, phase or cycle; it is never ({create.source.phrase})."
+            f" must be execution, phase or cycle, not never ({create.source.phrase})."
         )
     if problems:
         raise SettingsError("\n".join(problems))
@@ -195,18 +201,18 @@ def resolve(given: OptionSources) -> Settings:
 def settings_of_journal(
     settings: Settings,
     options: Mapping[str, str],
-    journal: str,
+    journal_name: str,
     *,
     keep_flags: bool,
 ) -> Settings:
-    """Return *settings* for the results of a *journal* with its own *options*.
+    """Return *settings* for the results of a journal with its own *options*.
 
     With *keep_flags*, the flags of the push take precedence over the journal. Invalid
     values in the journal are ignored.
     """
     values: dict[str, Any] = {}
     sources = dict(settings.sources)
-    given = OptionSources(header=options, header_name=journal)
+    given = OptionSources(header=options, header_name=journal_name)
     for name in _RESULT_OPTIONS:
         if keep_flags and sources[name].kind == "flag":
             continue
@@ -220,7 +226,7 @@ def settings_of_journal(
 
 
 def _fill_names(options: dict[str, OptionValue], given: OptionSources) -> Iterator[str]:
-    """Fill the placeholders of names in *options*; yield the problems.
+    """Fill the placeholders of names and paths in *options*; yield the problems.
 
     ``{package}`` in the folder differs from test to test and stays.
     """
@@ -231,8 +237,8 @@ def _fill_names(options: dict[str, OptionValue], given: OptionSources) -> Iterat
         value, text, source = options[name]
         if value is None or (isinstance(value, Ref) and value.name is None):
             continue
-        # The names in a journal are filled already. One that was edited by hand must
-        # not reveal our environment.
+        # The names in a journal are filled already. A journal that was edited by hand
+        # must not reveal our environment.
         is_journaled = source.kind == "journal"
         values = {} if is_journaled else current_values
         try:
@@ -299,7 +305,7 @@ def _describe_invalid(name: str, text: str, source: Source, error: InvalidValue)
 
 
 def describe(settings: Settings) -> list[str]:
-    """Return a line for each option, and for the login: value and source, no secrets."""
+    """Return a line with value and source for each option and the login, without secrets."""
     texts = {
         **settings.raw,
         "url": settings.url,

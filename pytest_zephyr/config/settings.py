@@ -24,7 +24,8 @@ from pytest_zephyr.secret import mask_userinfo
 from pytest_zephyr.secret import Secret
 
 
-#: The address of the embedded server, and its database in the directory of journals.
+#: The URL that stands for the embedded server, and the name of the server's database in
+#: the directory of journals.
 SANDBOX = "sandbox"
 SANDBOX_DATABASE = "sandbox.db"
 
@@ -96,12 +97,12 @@ class Credential:
 
 @dataclass(frozen=True)
 class Settings:
-    """Every value that a run or a push needs, except those for the tests themselves.
+    """Every value that a run or a push needs to report results.
 
     *sources* maps the name of a setting to where its value came from, *raw* to the text
-    as given. *config_file* is the ini file if a command has to name it; *pushing* is set if
-    a journal is a source. *embedded* says that the server is the embedded one. Times are
-    in seconds.
+    as given. *config_file* is the ini file that a command to paste must name with ``-c``,
+    `None` if the command finds it. *pushing* says that a journal is a source. *embedded*
+    says that the server is the embedded one. Times are in seconds.
     """
 
     url: str | None
@@ -160,7 +161,10 @@ class Settings:
         return f"{text!r} ({self.sources[name].phrase})"
 
     def time_budget(self, limit: float = math.inf, reason: str = "") -> Deadline:
-        """Return the user's time budget, or a shorter one of *limit* with its *reason*."""
+        """Return the user's time budget, or *limit* seconds if that is shorter.
+
+        *reason* is what a message says about the *limit*.
+        """
         if limit < self.deadline:
             return Deadline(limit, reason)
         return Deadline(self.deadline, "zephyr_deadline")
@@ -176,7 +180,10 @@ class Settings:
         return CREATE_LEVELS.index(self.create) >= CREATE_LEVELS.index(kind)
 
     def require_login(self) -> None:
-        """Raise SettingsError unless there is a server, and a credential for it."""
+        """Raise SettingsError unless there is a server, and a credential for it.
+
+        The embedded server needs no credential.
+        """
         if self.url is None:
             raise SettingsError(
                 "no server. Set zephyr_url in pytest.ini or ZEPHYR_URL in the environment"
@@ -188,8 +195,8 @@ class Settings:
     def require_server(self, journal: Path | None = None) -> None:
         """Raise SettingsError unless a server, a credential and a phase are set.
 
-        For the embedded server, only its libraries have to be installed. A place that a
-        *journal* does not name can only come from a flag.
+        For the embedded server, only its libraries have to be installed. If a *journal* is
+        pushed, the message says that only a flag can set a missing place.
         """
         if self.url == SANDBOX:
             require_sandbox()
@@ -199,7 +206,9 @@ class Settings:
             self.require_login()
         except SettingsError as error:
             problems.append(str(error))
-        problems += [missing_place(name, journal) for name in self.missing_places()]
+        problems += [
+            missing_place_message(name, journal) for name in self.missing_places()
+        ]
         if self.unmapped == "create" and self.release is None:
             problems.append(
                 f"no release, which {self.describe('unmapped')} needs: test cases are"
@@ -209,7 +218,10 @@ class Settings:
             raise SettingsError("\n".join(problems))
 
     def missing_places(self, lowest: str = "phase") -> list[str]:
-        """Return the places that must be set to find *lowest*; an id needs none above it."""
+        """Return the places that must still be set to find the place *lowest*.
+
+        A place with an id needs no place above it.
+        """
         missing: list[str] = []
         for name in TARGET_OPTIONS[TARGET_OPTIONS.index(lowest) :: -1]:
             ref: Ref | None = getattr(self, name)
@@ -220,9 +232,9 @@ class Settings:
         return missing
 
     def require_place(self, name: str) -> None:
-        """Raise SettingsError unless all settings are set that the place *name* needs."""
+        """Raise SettingsError unless the place *name* and those above it can be found."""
         if missing := self.missing_places(name):
-            raise SettingsError("\n".join(map(missing_place, missing)))
+            raise SettingsError("\n".join(map(missing_place_message, missing)))
 
 
 def require_sandbox() -> None:
@@ -235,7 +247,7 @@ def require_sandbox() -> None:
             )
 
 
-def missing_place(name: str, journal: Path | None = None) -> str:
+def missing_place_message(name: str, journal: Path | None = None) -> str:
     """Return the message for a project, release, cycle or phase that is not set."""
     if journal is not None:
         return f"no {name} in {journal}. Give a name or an id with --zephyr-{name}."
