@@ -105,7 +105,7 @@ class Checker:
         return user
 
     def _check_encryption(self, client: Client) -> None:
-        """Note the steps address and TLS, once the server has answered."""
+        """Note the results of the steps address and TLS of a server that has answered."""
         self._note("address", client.server.origin)
         if client.server.origin.startswith("http://"):
             text = "not encrypted: anyone on the network path can read the credential"
@@ -126,8 +126,8 @@ class Checker:
         names = ", ".join(
             f"{each.name} ({each.id})" for each in statuses if each.active
         )
-        if wrong := status_problems(self._settings, statuses):
-            problems = " ".join(choice.problem for choice in wrong)
+        if invalid := status_problems(self._settings, statuses):
+            problems = " ".join(choice.problem for choice in invalid)
             self._note("statuses", problems, "FAIL", "unknown-status")
         elif listed:
             self._note("statuses", names)
@@ -184,9 +184,9 @@ class Checker:
 
 def declare(commands: common.Commands) -> None:
     text = "test address, login and target, step by step"
-    results = ("create", "environment", "build", "status_map")
-    flags = (*common.CONNECTION_OPTIONS, *TARGET_OPTIONS, *results)
-    common.add_command(commands, "check", run, text, flags, json=True)
+    others = ("create", "environment", "build", "status_map")
+    shared_options = (*common.CONNECTION_OPTIONS, *TARGET_OPTIONS, *others)
+    common.add_command(commands, "check", run, text, shared_options, json=True)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -44,7 +44,7 @@ SENDING_OPTIONS = (
     *(option.name for option in options.OPTIONS if option.journaled),
 )
 
-#: The time budget in seconds of a command that only reads, at most.
+#: The longest time budget of most commands that only read, in seconds.
 _READ_BUDGET = 30.0
 
 #: Seconds that a block may take beyond its time budget before the program is ended.
@@ -59,14 +59,14 @@ def add_command(
     name: str,
     run: Callable[[argparse.Namespace], int],
     text: str,
-    flags: Collection[str],
+    shared_options: Collection[str],
     *,
     json: bool = False,
 ) -> argparse.ArgumentParser:
-    """Return the parser of a new command.
+    """Add a command, and return its parser.
 
-    *text* says what it does. *flags* names the options that it shares with pytest; one
-    without a flag is only read from ini files.
+    *text* says what the command does. *shared_options* are the names of the options that
+    it shares with pytest; an option without a flag is only read from ini files.
     """
     description = f"{text[0].upper()}{text[1:]}."
     parser = commands.add_parser(
@@ -81,7 +81,7 @@ def add_command(
         reject = partial(options.reject_flag, refused)
         add(f"--zephyr-{refused}", type=reject, help=argparse.SUPPRESS)
     for option in options.OPTIONS:
-        if option.has_flag and option.name in flags:
+        if option.has_flag and option.name in shared_options:
             kind: dict[str, Any] = {"metavar": option.metavar}
             if option.is_switch:
                 kind = {"action": "store_const", "const": "true"}
@@ -90,7 +90,7 @@ def add_command(
 
 
 def find_option_sources(args: argparse.Namespace) -> resolve.OptionSources:
-    """Return what flags, environment and ini file say. Raises SettingsError."""
+    """Return the flags, environment and ini file of a command. Raises SettingsError."""
     if args.config_file is not None:
         ini = inifiles.load(args.config_file.absolute())
     else:
@@ -136,7 +136,7 @@ def open_client(settings: Settings, budget: float = _READ_BUDGET) -> Iterator[Cl
 
 @contextmanager
 def time_limit(deadline: Deadline) -> Iterator[None]:
-    """End the program if the block takes longer than until the *deadline*.
+    """End the program if the block does not end soon after the *deadline*.
 
     Nothing else stops the look-up of a host name, or a server that keeps sending single
     bytes.

@@ -22,7 +22,10 @@ from pytest_zephyr.text import one_line
 
 
 def ask_on_terminal(url: str) -> bool:
-    """Ask a person at a terminal about *url*; return False if there is no terminal."""
+    """Return whether the user lets the credential be sent to *url*.
+
+    Asks on the terminal; without one, the answer is no.
+    """
     if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     sys.stderr.write(one_line(f"Send the credential to {url}? [y/N] "))
@@ -63,7 +66,7 @@ def choose_server(
 
 
 def _reject_foreign_ids(settings: Settings, journal_url: str) -> None:
-    """Raise SettingsError for ids in the journal, which belong to another server."""
+    """Raise SettingsError for an id in the journal, which belongs to another server."""
     for name in TARGET_OPTIONS:
         ref = getattr(settings, name)
         in_journal = settings.sources[name].kind == "journal"

@@ -72,8 +72,8 @@ class Place:
 
 def declare(commands: common.Commands) -> None:
     text = "compare tests with test cases"
-    flags = (*common.CONNECTION_OPTIONS, *TARGET_OPTIONS, "map", "journal")
-    parser = common.add_command(commands, "drift", run, text, flags, json=True)
+    shared_options = (*common.CONNECTION_OPTIONS, *TARGET_OPTIONS, "map", "journal")
+    parser = common.add_command(commands, "drift", run, text, shared_options, json=True)
     add = parser.add_argument
     add("--markdown", action="store_true", help="print Markdown, for a report")
     text = "compare with this repository folder and its subfolders instead of the phase"
@@ -136,7 +136,7 @@ def run(args: argparse.Namespace) -> int:
     return common.FAILED if is_drift else common.OK
 
 
-# Read the tests, by node id. Of a test that is in several journals, the last one counts.
+# Read the tests, by node id. If a test is in several journals, the last journal counts.
 
 
 def _tests_of(journals: Iterable[Journal]) -> dict[str, Item]:

@@ -23,14 +23,14 @@ from pytest_zephyr.text import plural
 
 def declare(commands: common.Commands) -> None:
     text = "turn JUnit XML of any tool into a journal"
-    flags = (*common.SENDING_OPTIONS, "capture", "attach_max_size", "map")
-    parser = common.add_command(commands, "import", run, text, flags)
+    shared_options = (*common.SENDING_OPTIONS, "capture", "attach_max_size", "map")
+    parser = common.add_command(commands, "import", run, text, shared_options)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="JUnit XML")
     parser.add_argument(
         "--zephyr-id-pattern",
         type=_pattern,
         metavar="REGEX",
-        help="finds ids in the names of tests: the first group, or the whole match",
+        help="pattern of ids in the names of tests; an id is the first group, or the match",
     )
     parser.add_argument("--push", action="store_true", help="send the journal at once")
 
@@ -78,6 +78,6 @@ def run(args: argparse.Namespace) -> int:
     if args.push:
         args.journals, args.force, args.json = [journal], False, False
         return max(exit_code, push.run(args))
-    again = command("push", journal, settings=settings)
-    output.say(f"        send them later with: {again}")
+    push_command = command("push", journal, settings=settings)
+    output.say(f"        send them later with: {push_command}")
     return exit_code

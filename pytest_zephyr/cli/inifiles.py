@@ -19,7 +19,7 @@ from pytest_zephyr.errors import SettingsError
 
 @dataclass(frozen=True)
 class IniFile:
-    """The options in an ini file; the one at *path* need not exist."""
+    """The options in the ini file at *path*, which need not exist."""
 
     path: Path
     options: Mapping[str, object] = field(default_factory=dict)
@@ -35,7 +35,7 @@ _NAMES = (
 def find(start: Path) -> IniFile:
     """Return the first ini file in *start* and the directories above it.
 
-    Without one, the result has no options. Raises SettingsError if a file is invalid.
+    If there is none, the result has no options. Raises SettingsError if a file is invalid.
     """
     for directory in (start, *start.parents):
         for name in _NAMES:

@@ -17,14 +17,14 @@ from pytest_zephyr.target.find import Finder
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a list; *more* are details."""
+    """A listed entity; *more* has its dates, kind or state."""
 
     id: int | str
     name: str
     more: str = ""
 
 
-#: What can be listed: the place that has it, and the header of the details.
+#: What can be listed, with the place that must be set for it, and the header of *more*.
 KINDS = {
     "projects": ("", ""),
     "releases": ("project", "DATES"),
@@ -62,13 +62,13 @@ def _dates(entity: Release | Cycle) -> str:
 
 def declare(commands: common.Commands) -> None:
     text = "print names and ids of the server"
-    flags = (*common.CONNECTION_OPTIONS, "project", "release", "cycle")
-    parser = common.add_command(commands, "list", run, text, flags, json=True)
+    shared_options = (*common.CONNECTION_OPTIONS, "project", "release", "cycle")
+    parser = common.add_command(commands, "list", run, text, shared_options, json=True)
     parser.add_argument("kind", choices=tuple(KINDS), help="what to list")
 
 
 def run(args: argparse.Namespace) -> int:
-    parent, details = KINDS[args.kind]
+    parent, more_header = KINDS[args.kind]
     settings = common.load_settings(args)
     settings.require_login()
     with served(settings) as settings, common.open_client(settings) as client:
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
         output.say_json(entries)
     elif entries:
         rows = ((str(each.id), each.name, each.more) for each in entries)
-        output.say_table(("ID", "NAME", details), rows)
+        output.say_table(("ID", "NAME", more_header), rows)
     else:
         place = f"{parent} {settings.describe(parent)}" if parent else settings.url
         output.say(f"no {args.kind} in {place}")

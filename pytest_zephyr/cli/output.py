@@ -36,9 +36,9 @@ def say_table(headers: Row, rows: Iterable[Row]) -> None:
     if not any(more for _first, _second, more in rows):
         headers = (headers[0], headers[1], "")
     table = [headers, *rows]
-    first, second = (max(len(row[column]) for row in table) for column in (0, 1))
-    for one, two, more in table:
-        say(f"{one:<{first}}  {two:<{second}}  {more}".rstrip())
+    widths = [max(len(row[column]) for row in table) for column in (0, 1)]
+    for first, second, more in table:
+        say(f"{first:<{widths[0]}}  {second:<{widths[1]}}  {more}".rstrip())
 
 
 def complain(text: object) -> None:

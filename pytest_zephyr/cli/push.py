@@ -43,11 +43,11 @@ from pytest_zephyr.sender.deliver import reopened
 
 
 @dataclass(frozen=True)
-class _Pushed:
+class _PushResult:
     """The result of pushing one run: a *document* for scripts, and *lines* for people.
 
     *ok* says that everything was delivered. *report* is the report that the user asked
-    for, with its path.
+    for, with its path, `None` if there is none.
     """
 
     document: Mapping[str, object]
@@ -59,8 +59,8 @@ class _Pushed:
 
 def declare(commands: common.Commands) -> None:
     text = "send undelivered results from journals"
-    flags = (*common.SENDING_OPTIONS, "report")
-    parser = common.add_command(commands, "push", run, text, flags, json=True)
+    shared_options = (*common.SENDING_OPTIONS, "report")
+    parser = common.add_command(commands, "push", run, text, shared_options, json=True)
     add = parser.add_argument
     text = "journals, or directories of them (default: all undelivered ones)"
     add("journals", nargs="*", type=Path, metavar="JOURNAL|DIR", help=text)
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         (run, _settings_of(run, args, confirm))
         for run in group(selection.journals, target, selection.directories)
     ]
-    pushed: list[_Pushed] = []
+    pushed: list[_PushResult] = []
     for run, settings in runs:
         if pushed and pushed[-1].interrupted:
             error = errors.Interrupted("interrupted before it was sent.")
@@ -116,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         if not pushed and not only_problems:
             output.say("nothing to send")
-        _name_dry_runs(selection.dry_runs, args)
+        _list_dry_runs(selection.dry_runs, args)
     if only_problems:
         return common.USAGE
     return common.OK if is_complete else common.FAILED
@@ -152,7 +152,7 @@ def _settings_of(
 
 def _push_run(
     run: Run, settings: Settings, args: argparse.Namespace, deadline: Deadline
-) -> _Pushed:
+) -> _PushResult:
     for warning in settings.warnings:
         output.complain(warning)
     try:
@@ -180,7 +180,7 @@ def _push_run(
         "cut_short": list(map(str, run.cut)),
         "unreadable": {str(path): each for path, each in contents.unreadable.items()},
     }
-    return _Pushed(
+    return _PushResult(
         document,
         lines,
         ok=not (delivery.failed or delivery.changes.refused or delivered.damaged),
@@ -191,7 +191,7 @@ def _push_run(
 
 def _not_sent(
     run: Run, error: errors.ZephyrError, settings: Settings | None = None
-) -> _Pushed:
+) -> _PushResult:
     """Return the result for a run of which nothing was sent."""
     credential = settings.credential if settings else None
     # A value in a journal, which anyone may have edited, may be the credential.
@@ -209,11 +209,14 @@ def _not_sent(
     }
     is_interrupted = isinstance(error, errors.Interrupted)
     line = problem(text.splitlines(), code=error.code)
-    return _Pushed(document, [line], interrupted=is_interrupted)
+    return _PushResult(document, [line], interrupted=is_interrupted)
 
 
-def _publish(pushed: Sequence[_Pushed], *, show: bool) -> None:
-    """Write the reports that the user asked for, and a summary for the CI service."""
+def _publish(pushed: Sequence[_PushResult], *, show: bool) -> None:
+    """Write the reports that the user asked for, and a summary for the CI service.
+
+    Problems are printed, and with *show* also which files were written.
+    """
     reports: dict[Path, list[RunReport]] = {}
     for each in pushed:
         if each.report is not None:
@@ -233,19 +236,19 @@ def _publish(pushed: Sequence[_Pushed], *, show: bool) -> None:
             output.say(text)
 
 
-def _name_dry_runs(journals: Iterable[Path], args: argparse.Namespace) -> None:
+def _list_dry_runs(journals: Iterable[Path], args: argparse.Namespace) -> None:
     settings = None
     with suppress(errors.SettingsError):
         settings = replace(common.load_settings(args), pushing=True)
     for path in journals:
-        again = command("push", path, settings=settings)
-        output.say(f"{path} is of a dry run. To send it: {again}")
+        push_command = command("push", path, settings=settings)
+        output.say(f"{path} is of a dry run. To send it: {push_command}")
 
 
 def _corrections(
     run: Run, settings: Settings, args: argparse.Namespace, problems: Sequence[str]
 ) -> list[str]:
-    """Name the settings of the journal that differ from the current ones.
+    """Return lines about the settings of the journal that differ from the current ones.
 
     The list is empty unless one of *problems* is about a setting of the journal.
     """
@@ -264,10 +267,10 @@ def _corrections(
             value = option.parse(text) if text else None
             if value == getattr(settings, name):
                 continue
-        what = f"{text!r} (from {source}) is not used" if current else "it was unset"
+        what = f"{text!r} (from {source}) is not used" if current else "it is not set"
         flags += [option.flag_name, text]
         lines.append(f"zephyr_{name}: {what}; the journal keeps its own value.")
     if flags:
-        again = command("push", *run.paths, *flags, settings=settings)
-        lines.append(f"to use the current values: {again}")
+        push_command = command("push", *run.paths, *flags, settings=settings)
+        lines.append(f"to use the current values: {push_command}")
     return lines

@@ -80,7 +80,10 @@ def _port(text: str) -> int:
 
 
 def _introduction(sandbox: Sandbox, contents: Iterable[str]) -> Iterator[str]:
-    """Yield lines that say what *sandbox* has, and how to report to it."""
+    """Yield lines that say what *sandbox* has, and how to report to it.
+
+    *contents* describes what a new sandbox has besides the places.
+    """
     places = list(_places(sandbox.store))
     yield ""
     if not places:

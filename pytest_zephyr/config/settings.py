@@ -101,8 +101,9 @@ class Settings:
 
     *sources* maps the name of a setting to where its value came from, *raw* to the text
     as given. *config_file* is the ini file that a command to paste must name with ``-c``,
-    `None` if the command finds it. *pushing* says that a journal is a source. *embedded*
-    says that the server is the embedded one. Times are in seconds.
+    `None` if the command finds it. *pushing* says that the flags are those of a push,
+    which no journal stores. *embedded* says that the server is the embedded one. Times
+    are in seconds.
     """
 
     url: str | None

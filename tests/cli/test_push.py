@@ -668,7 +668,7 @@ def test_the_printed_command_unsets_a_place_that_is_no_longer_set(
     code, printed = push(journal)
 
     assert code == 1
-    assert "zephyr_cycle: it was unset; the journal keeps its own" in printed
+    assert "zephyr_cycle: it is not set; the journal keeps its own" in printed
     assert run_shown_command(printed).ret == 0
     assert target.statuses()[101] == "1"
 
