@@ -123,7 +123,7 @@ def preview(delivery: Delivery) -> list[Line]:
     changes, creations = delivery.changes, delivery.creations
     new = creations.cases
     results = len(changes.writes) + len(changes.missing) + len(new)
-    requests = count_batches(results) + creations.requests
+    requests = count_batches(results) + creations.request_count
     lines = [
         *(f"{each} would be created" for each in creations.containers),
         *(f"folder {each!r} would be created" for each in creations.folders),

@@ -27,10 +27,10 @@ from pytest_zephyr.target.creations import Creations
 _NO_PACKAGE = "\0"
 
 #: The folder and name of a test case, which identify it.
-Key = tuple[folders.Path, str]
+CaseKey = tuple[folders.Path, str]
 
 
-def path_of(case: records.NewCase, template: str) -> folders.Path:
+def folder_path(case: records.NewCase, template: str) -> folders.Path:
     """Return the folder of *case* from a *template* with ``{package}`` in it.
 
     It is ``Automation`` if nothing is left of the template.
@@ -45,11 +45,11 @@ def path_of(case: records.NewCase, template: str) -> folders.Path:
 class NewCaseTests:
     """The tests of a new test case, and the template of its folder."""
 
-    folder: str
+    folder_template: str
     nodes: list[records.NodeResult] = field(default_factory=list)
 
 
-class CaseCreator(BatchWriter[Key]):
+class CaseCreator(BatchWriter[CaseKey]):
     """Finds test cases in their folders of a release, and creates those that are missing.
 
     The folder and the exact name identify a test case. *creations* gets what exists, what is
@@ -69,11 +69,11 @@ class CaseCreator(BatchWriter[Key]):
         self._field_names: dict[str, str] = {}
         self._folders = folders.Folders(client, release)
         self._creations = creations
-        self._created: list[tuple[Key, entities.Placement]] = []
+        self._created: list[tuple[CaseKey, entities.Placement]] = []
         # Tests of several files can have the same new test case.
-        self._cases_by_key: dict[Key, list[records.NewCase]] = {}
+        self._cases_by_key: dict[CaseKey, list[records.NewCase]] = {}
         for case, tests in cases.items():
-            path = path_of(case, tests.folder)
+            path = folder_path(case, tests.folder_template)
             self._cases_by_key.setdefault((path, case.name), []).append(case)
 
     def find(self) -> None:
@@ -118,7 +118,7 @@ class CaseCreator(BatchWriter[Key]):
     def remove_duplicates(self, used: Collection[int | None]) -> None:
         """Remove our copies of test cases and folders that another job had created before.
 
-        *used* are the ids of test cases in the phase. Copies that are used or cannot be
+        *used* has the ids of test cases in the phase. Copies that are used or cannot be
         removed are listed in a remark.
         """
         remaining = [
@@ -145,7 +145,7 @@ class CaseCreator(BatchWriter[Key]):
             return False
         with suppress(errors.ZephyrError):
             cases = list(self._client.folder_cases(duplicate.folder))
-            # A server may take the id for that of a version, so no version may have it.
+            # A server may read the id as one of a version, so no version may have it.
             versions = {int(each.version) for each in cases}
             if duplicate in cases and int(duplicate.id) not in versions:
                 self._client.delete_cases(duplicate.folder, [duplicate.id])
@@ -167,25 +167,25 @@ class CaseCreator(BatchWriter[Key]):
         self.refuse(self.unfinished(self._cases_by_key), reason)
 
     def _note_existing(self, path: folders.Path) -> None:
-        """Note the existing cases in the folder *path*; of one name the lowest id counts."""
+        """Note the cases in the folder *path*; of equal names the lowest id counts."""
         folder = self._folders.find(path)
         cases = () if folder is None else self._client.folder_cases(folder)
         for placement in sorted(cases, key=lambda each: -each.case):
             self._note_placement((path, placement.name.strip()), placement)
 
-    def _note_placement(self, key: Key, placement: entities.Placement) -> None:
+    def _note_placement(self, key: CaseKey, placement: entities.Placement) -> None:
         self.finished.add(key)
         for case in self._cases_by_key.get(key, ()):
             self._creations.placements[case] = placement
 
-    def note_refused(self, rows: Sequence[Key], reason: str) -> None:
+    def note_refused(self, rows: Sequence[CaseKey], reason: str) -> None:
         for key in rows:
             self._creations.refused |= dict.fromkeys(self._cases_by_key[key], reason)
 
-    def key(self, row: Key) -> Key:
+    def key(self, row: CaseKey) -> CaseKey:
         return row
 
-    def write(self, rows: Sequence[Key]) -> None:
+    def write(self, rows: Sequence[CaseKey]) -> None:
         created = self._client.create_cases(list(map(self._request, rows)))
         by_name = {(each.folder, each.name.strip()): each for each in created}
         for path, name in rows:
@@ -194,13 +194,14 @@ class CaseCreator(BatchWriter[Key]):
                 self._note_placement((path, name), placement)
                 self._created.append(((path, name), placement))
 
-    def read_back(self, rows: Sequence[Key]) -> Sequence[Key]:
+    def read_back(self, rows: Sequence[CaseKey]) -> Sequence[CaseKey]:
         """Look for *rows* in their folders, and note those that are there."""
         for path in dict.fromkeys(path for path, _name in rows):
             self._note_existing(path)
         return rows
 
-    def _request(self, key: Key) -> tuple[int, Mapping[str, object]]:
+    def _request(self, key: CaseKey) -> tuple[int, Mapping[str, object]]:
+        """Return the id of the folder and the fields of a new test case."""
         folder = self._folders.find(key[0])
         assert folder is not None, "cases without a folder were refused earlier"
         cases = self._cases_by_key[key]
@@ -222,7 +223,7 @@ class CaseCreator(BatchWriter[Key]):
         }
 
     def _values(self, cases: Sequence[records.NewCase]) -> dict[str, FieldValue]:
-        """Return the values of custom fields that the tests of *cases* set."""
+        """Return the values of custom fields, by name, that the tests of *cases* set."""
         return {
             name: value
             for case in cases
@@ -230,7 +231,7 @@ class CaseCreator(BatchWriter[Key]):
             for name, value in node.evidence.fields
         }
 
-    def _link_requirements(self, keys: Iterable[Key]) -> None:
+    def _link_requirements(self, keys: Iterable[CaseKey]) -> None:
         links: dict[entities.VisibleId, Sequence[str]] = {}
         for key in keys:
             cases = self._cases_by_key[key]

@@ -21,7 +21,7 @@ from pytest_zephyr.target.creations import Creations
 #: How often at most to create what is missing and read it back.
 _MAX_ROUNDS = 6
 
-#: Days of a new cycle whose release and project have no end.
+#: How many days a new cycle lasts if neither its release nor its project has an end.
 _DEFAULT_DAYS = 30
 
 
@@ -120,15 +120,16 @@ class TargetCreator:
             why = f"(new cycle {name!r} from {start} to {end})"
             if release_end is not None and release_end < date.today():
                 why = (
-                    f"{self._settings.describe('release')} ended on {release_end}; a cycle needs a"
-                    f" release that has not ended. Set zephyr_release to one, or move its end."
+                    f"{self._settings.describe('release')} ended on {release_end}; a cycle"
+                    f" needs a release that has not ended. Set zephyr_release to one, or"
+                    f" move its end."
                 )
             msg = f"{refused} {why}"
             raise errors.ZephyrRefused(msg, status=refused.status) from None
         self._created_cycles.append(cycle.id)
 
     def _dates(self) -> tuple[date, date]:
-        """Return the dates of a new cycle, from today to the end of its release if possible."""
+        """Return the dates of a new cycle: today to the end of its release, if possible."""
         release, project = self._release, self._target.project
         assert project is not None, "`create` has checked it"
         if None in (release.start, release.end):
@@ -160,6 +161,7 @@ class TargetCreator:
             )
 
     def _in_use(self, phase: int) -> bool:
+        """Return whether *phase* has test cases, `True` if it cannot be read."""
         with suppress(errors.ZephyrError):
             return any(True for _ in self._client.executions(phase)) or any(
                 True
@@ -174,7 +176,7 @@ def missing_for_cycle(
 ) -> list[str]:
     """Return what the settings lack to create a cycle, one line for each problem.
 
-    The list is empty if *target* has a cycle or nothing is missing.
+    The list is empty if *target* has a phase or a cycle, or if nothing is missing.
     """
     if target.phase is not None or target.cycle is not None:
         return []

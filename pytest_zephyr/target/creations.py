@@ -14,10 +14,10 @@ from pytest_zephyr.results.records import NewCase
 class Creations:
     """What the server lacks, and what was created.
 
-    Missing at first: *containers* (cycle and phase), *folders* (their paths) and new *cases*.
-    *additions* are existing test cases to add to the phase. *placements* has the new test
-    cases that exist now; *refused* says why others could not be created. *created* names
-    what was created, *remarks* has what else to report.
+    *containers* (names of cycle and phase), *folders* (their paths) and *cases* (new test
+    cases) are what was missing at first. *additions* are existing test cases to add to the
+    phase. *placements* has the new test cases that exist now; *refused* says why others
+    could not be created. *created* says what was created, *remarks* has what else to report.
     """
 
     containers: list[str] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Creations:
         return {*self.cases} - self.placements.keys() - self.refused.keys()
 
     @property
-    def requests(self) -> int:
+    def request_count(self) -> int:
         """How many requests it takes to create everything."""
         added = len(self.additions) + len(self.cases)
         return (

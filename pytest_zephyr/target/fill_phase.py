@@ -18,7 +18,8 @@ from pytest_zephyr.client.entities import Placement
 from pytest_zephyr.target.snapshot import Snapshot
 
 
-#: Seconds between two reads while another job fills the same phase, and the most reads.
+#: Seconds between two reads while another job fills the same phase, and the most reads
+#: after the first.
 _PAUSE = 1.0
 _MAX_READS = 8
 
@@ -29,7 +30,7 @@ _MAX_UNCHANGED = 3
 class PhaseFiller(BatchWriter[Placement]):
     """Adds test cases to a phase and assigns them, so that they have executions.
 
-    *added* counts those that were not in the phase before. *first_refusal* is the reason of
+    *added* is how many were not in the phase before. *first_refusal* is the reason of
     the first refusal, empty if there was none.
     """
 
@@ -53,7 +54,7 @@ class PhaseFiller(BatchWriter[Placement]):
         self.first_refusal = ""
 
     def fill(self, *, fresh: bool, contested: bool) -> None:
-        """Add and assign until each test case has an execution, and read all executions.
+        """Add and assign the test cases that have no execution, and read all executions.
 
         Test cases that are in the phase are not added again, and rows of other test cases
         are not assigned. A *fresh* phase is known to be empty. A *contested* phase is also
@@ -69,16 +70,16 @@ class PhaseFiller(BatchWriter[Placement]):
         if contested:
             rows = self._wait_for_others()
         elif not fresh:
-            rows = self._read()
+            rows = self._read_rows()
         # Nothing can be added to a structured phase: it has the cases of its folders.
         missing = self._missing_from(rows) if self._phase.free_form else []
         self.send_all(missing)
         # To assign all is safe if every unassigned row of the phase is ours.
         if all(row.assigned or row.placement.case in self._placements for row in rows):
             # If this is refused, `_retry` assigns the rows.
-            self._assign(self._client.assign_all, self._root())
+            self._assign(self._client.assign_all, self._root_id())
         else:
-            self._assign_each(self._read())
+            self._assign_each(self._read_rows())
         self._snapshot.read_executions(self._client)
         if self._placements.keys() - self._cases_with_execution():
             self._retry()
@@ -86,24 +87,24 @@ class PhaseFiller(BatchWriter[Placement]):
 
     def _retry(self) -> None:
         """Try other calls for the test cases that have no execution yet."""
-        rows = self._read()
+        rows = self._read_rows()
         absent = self._missing_from(rows) if self._phase.free_form else []
         if absent:
             self._expects_versions = False
             self.finished.clear()
             self.send_all(absent)
-            rows = self._read()
+            rows = self._read_rows()
         self._assign_each(rows)
         self._snapshot.read_executions(self._client)
 
     # Reading
 
-    def _root(self) -> int:
+    def _root_id(self) -> int:
         if self._tree_id is None:
             self._tree_id = self._client.phase_tree(self._phase.id).id
         return self._tree_id
 
-    def _read(self) -> list[PhaseRow]:
+    def _read_rows(self) -> list[PhaseRow]:
         if not self._node_ids:
             tree = self._client.phase_tree(self._phase.id)
             self._tree_id = tree.id
@@ -112,13 +113,13 @@ class PhaseFiller(BatchWriter[Placement]):
 
     def _wait_for_others(self) -> list[PhaseRow]:
         """Read until the other job has added all our cases, or adds no more."""
-        rows = self._read()
+        rows = self._read_rows()
         unchanged = 0
         for _ in range(_MAX_READS):
             if not self._missing_from(rows) or unchanged == _MAX_UNCHANGED:
                 break
             time.sleep(_PAUSE)
-            before, rows = len(rows), self._read()
+            before, rows = len(rows), self._read_rows()
             unchanged = unchanged + 1 if rows and len(rows) == before else 0
         return rows
 
@@ -140,28 +141,32 @@ class PhaseFiller(BatchWriter[Placement]):
             number = placement.version if self._expects_versions else placement.id
             ids_by_folder.setdefault(placement.folder or 0, []).append(number)
         try:
-            self._client.add_to_phase(self._phase.id, self._root(), ids_by_folder)
+            self._client.add_to_phase(self._phase.id, self._root_id(), ids_by_folder)
             self.finished.update(map(self.key, rows))
         except errors.ZephyrRefused as refused:
             # The server may expect other ids, so no more of these are sent.
             self.refuse(self._rows, str(refused))
 
     def read_back(self, rows: Sequence[Placement]) -> Sequence[Placement]:
-        self.finished.update(row.placement.case for row in self._read())
+        self.finished.update(row.placement.case for row in self._read_rows())
         return rows
 
     def note_refused(self, rows: Sequence[Placement], reason: str) -> None:
         self.first_refusal = self.first_refusal or reason
 
-    def _assign(self, call: Callable[..., object], rows: object) -> None:
-        """Assign *rows*, or those of a tree; the executions show whether it happened."""
+    def _assign(self, call: Callable[..., object], rows_or_tree: object) -> None:
+        """Assign a batch of rows with *call*, or those in the tree with an id.
+
+        An unanswered call is ignored: the executions show whether it happened.
+        """
         with suppress(errors.ZephyrWriteUnanswered):
             try:
-                call(self._phase.id, rows, self._snapshot.user.id)
+                call(self._phase.id, rows_or_tree, self._snapshot.user.id)
             except errors.ZephyrRefused as refused:
                 self.first_refusal = self.first_refusal or str(refused)
 
     def _assign_each(self, rows: Iterable[PhaseRow]) -> None:
+        """Assign a row of each of our test cases, unless one of its rows is assigned."""
         assigned: set[int] = set()
         by_node: dict[int | None, list[Placement]] = {}
         for row in sorted(rows, key=lambda row: (not row.assigned, row.placement.id)):

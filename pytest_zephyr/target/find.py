@@ -22,6 +22,9 @@ from pytest_zephyr.text import first_few
 #: The most existing names to list when a name is not found.
 _MAX_NAMES = 20
 
+#: The most releases to search for a cycle that is not in the release of the settings.
+_MAX_SEARCHED_RELEASES = 20
+
 
 Kind = Literal["project", "release", "cycle", "phase"]
 
@@ -33,16 +36,17 @@ Answer = TypeVar("Answer")
 
 
 def find_target(client: Client, settings: Settings) -> entities.Target:
-    """Look up the phase, and what is above it, that the settings name.
+    """Look up the phase that the settings name, and what is above it.
 
     The id of a phase alone is enough, and needs no request. A missing phase or cycle
-    that may be created is `None` in the result. Otherwise TargetNotFound is raised, with
-    the names that exist, or with the place where a phase really is.
+    that may be created is `None` in the result. For anything else that is missing,
+    TargetNotFound is raised, with the names that exist, or with the place where a phase
+    really is.
     """
     try:
         return Finder(client, settings).find()
     except errors.ZephyrRefused:
-        # The server answers an unknown id with an error of its own; check the lists.
+        # An id may be unknown; the second search explains this better than the server.
         Finder(client, settings, thorough=True).find()
         raise
 
@@ -67,7 +71,7 @@ class Finder:
     def find(self) -> entities.Target:
         ref = self._ref("phase")
         if ref.id is not None:
-            return self._find_phase_id(ref.id)
+            return self._find_by_phase_id(ref.id)
         cycle, release = self.find_cycle()
         if cycle is None:
             return self._target(release)
@@ -135,7 +139,7 @@ class Finder:
 
     # The id of a phase, with or without what is above it
 
-    def _find_phase_id(self, number: int) -> entities.Target:
+    def _find_by_phase_id(self, number: int) -> entities.Target:
         settings, cycle_ref = self._settings, self._settings.cycle
         if not (settings.project or settings.release or cycle_ref):
             only_id = self.places["phase"] = entities.Phase(number, "")
@@ -272,7 +276,7 @@ class Finder:
         return lowest
 
     def _other_release(self, ref: Ref) -> str:
-        """Return the name of the release that has a cycle, empty if it is not found."""
+        """Return the release that has a cycle, as text; empty if it is not found."""
         releases: Sequence[entities.Release] = ()
         number = None
         try:
@@ -280,7 +284,7 @@ class Finder:
                 releases = self._releases()
             if ref.id is not None:
                 number = self._client.cycle(ref.id).release
-            for each in releases[:_MAX_NAMES] if ref.id is None else ():
+            for each in releases[:_MAX_SEARCHED_RELEASES] if ref.id is None else ():
                 if any(_matches(ref, c) for c in self._client.cycles(each.id)):
                     number = each.id
                     break
@@ -310,8 +314,8 @@ class Finder:
         text += f" Did you mean {close!r}?" if close else ""
         text += f" There are: {known}." if names else f" There is no {kind} at all."
         phase = self._settings.phase
-        is_new = phase is None or phase.id is None
-        if kind in CREATE_LEVELS and ref.name and not close and is_new:
+        has_phase_id = phase is not None and phase.id is not None
+        if kind in CREATE_LEVELS and ref.name and not close and not has_phase_id:
             text += f" To create it: --zephyr-create={kind}."
         return errors.TargetNotFound(text, option=kind, suggestion=close)
 
@@ -319,7 +323,7 @@ class Finder:
 def phases_with_id(
     number: int, cycles: Iterable[entities.Cycle]
 ) -> list[tuple[entities.Cycle, entities.Phase]]:
-    """Return the phase of *cycles* with this id and its cycle, or an empty list."""
+    """Return the phase with this id and its cycle in a list, empty if no cycle has it."""
     return [
         (cycle, phase)
         for cycle in cycles

@@ -14,7 +14,7 @@ from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.results.records import CaseRef
 
 
-#: The most calls to read folders of a repository for cases that no search finds.
+#: The most calls to read folders of a repository for cases that the search does not find.
 MAX_WALK_CALLS = 300
 
 #: The most Alt IDs to search one by one; for more, all folders are read.
@@ -23,11 +23,12 @@ _MAX_SEARCHED_ALTS = 20
 
 @dataclass
 class CaseLookup:
-    """Test cases of the repository.
+    """The result of a search for test cases in the repository.
 
-    *ambiguous* has the visible ids of each Alt ID that several test cases share.
-    *uncertain* are those that were not found, but may exist: the server could not search
-    for them, and not all folders of the release were read.
+    *placements* has the test cases that were found. *ambiguous* has the visible ids of each
+    Alt ID that several test cases share. *uncertain* are those that were not found, but may
+    exist: the server could not search for them, and not all folders of the release were
+    read.
     """
 
     placements: dict[CaseRef, entities.Placement] = field(default_factory=dict)
@@ -47,18 +48,19 @@ def find_cases(
 ) -> CaseLookup:
     """Find *cases*; of several placements the one in *release* counts, else the lowest id.
 
-    The server's search comes first. If it does not find a case, which may be new, up to
-    *max_walk_calls* read the folders of *release*; without a search, as many as needed.
+    The server's search comes first. It may not find new cases yet; to find those, up to
+    *max_walk_calls* calls read the folders of *release*. If the server cannot search, there
+    are as many of these calls as needed.
     """
     cases = list(dict.fromkeys(cases))
     candidates: dict[CaseRef, list[entities.Placement]] = {}
-    searched = _search(client, cases, release or 0, candidates)
+    searched_all = _search(client, cases, release or 0, candidates)
     missing = {case for case in cases if not candidates.get(case)}
-    walked = False
-    if missing and release is not None and (max_walk_calls or not searched):
-        # Without a search only the time budget limits the calls.
-        calls = max_walk_calls if searched else None
-        walked = _walk(client, release, missing, candidates, calls)
+    walked_all = False
+    if missing and release is not None and (max_walk_calls or not searched_all):
+        # Without a search, only the time budget limits the calls.
+        max_calls = max_walk_calls if searched_all else None
+        walked_all = _walk(client, release, missing, candidates, max_calls)
     lookup = CaseLookup()
     for case in cases:
         matches = [p for p in candidates.get(case, ()) if case in (p.case, p.alt)]
@@ -69,7 +71,7 @@ def find_cases(
             lookup.placements[case] = min(
                 matches, key=lambda each: (each.release != release, each.id)
             )
-    if not searched and not walked:
+    if not searched_all and not walked_all:
         lookup.uncertain = frozenset(case for case in cases if not lookup.has(case))
     return lookup
 
@@ -102,11 +104,12 @@ def _walk(
     release: int,
     missing: set[CaseRef],
     candidates: dict[CaseRef, list[entities.Placement]],
-    calls: int | None,
+    calls_left: int | None,
 ) -> bool:
     """Read folders until nothing is missing; return whether all necessary ones were read.
 
-    Alt IDs need every folder, because several test cases can have the same one.
+    Alt IDs need every folder, because several test cases can have the same one. At most
+    *calls_left* folders are read, all if it is `None`.
     """
     has_alts = any(isinstance(case, str) for case in missing)
     try:
@@ -116,10 +119,10 @@ def _walk(
         ):
             if not missing and not has_alts:
                 return True
-            if calls is not None:
-                if calls <= 0:
+            if calls_left is not None:
+                if calls_left <= 0:
                     return False
-                calls -= 1
+                calls_left -= 1
             for placement in client.folder_cases(folder.id):
                 for case in (placement.case, placement.alt):
                     if case in missing or case in candidates:

@@ -86,7 +86,7 @@ class Folders:
         try:
             folder = self._client.create_folder(path[-1], self._release, parent)
         except (errors.ZephyrRefused, errors.ZephyrWriteUnanswered) as failure:
-            # After most of them `create` reads back whether the folder is there.
+            # `create` reads back whether the folder is there nevertheless.
             self._failures[path] = failure
             return
         self._failures.pop(path, None)

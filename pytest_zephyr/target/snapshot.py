@@ -35,7 +35,8 @@ NOT_IN_PHASE: Literal["not-in-phase"] = "not-in-phase"
 #: Seconds for which executions count as fresh; then they are read again.
 _FRESH_SECONDS = 60.0
 
-#: The most executions to keep during a run; more are read again at its end.
+#: The most executions to keep during a run; if there are more, they are read again at its
+#: end.
 MAX_KEPT_EXECUTIONS = 4 * PAGE_SIZE
 
 
@@ -200,7 +201,7 @@ def read_snapshot(
 
 
 def read_user_and_statuses(client: Client) -> Snapshot:
-    """Read the current user and the statuses."""
+    """Return a snapshot with only the current user, the statuses and the clock offset."""
     user = client.current_user()
     statuses = client.statuses() or status.STOCK
     return Snapshot(user, statuses, clock_offset=client.clock_offset)

@@ -14,7 +14,7 @@ from pytest_zephyr.client import readers
 from pytest_zephyr.config import placeholders
 from pytest_zephyr.errors import InvalidValue
 from pytest_zephyr.results.records import NewCase
-from pytest_zephyr.target.create_cases import path_of
+from pytest_zephyr.target.create_cases import folder_path
 from pytest_zephyr.target.create_cycle import cycle_dates
 from pytest_zephyr.text import MAX_NAME_LENGTH
 from pytest_zephyr.text import shorten_name
@@ -92,7 +92,7 @@ def test_long_names_that_are_cut_stay_different():
     ],
 )
 def test_a_folder_is_a_path(template, package, expected):
-    assert path_of(NewCase(package, "t"), template) == expected
+    assert folder_path(NewCase(package, "t"), template) == expected
 
 
 def test_the_placeholder_for_the_package_is_filled_for_each_test():
@@ -101,7 +101,7 @@ def test_the_placeholder_for_the_package_is_filled_for_each_test():
     filled = placeholders.fill_folder("CI {build}/{package}/{{a}}", values)
 
     assert filled == "CI 7/{package}/{{a}}"
-    assert path_of(NewCase("p", "t"), filled) == ("CI 7", "p", "{a}")
+    assert folder_path(NewCase("p", "t"), filled) == ("CI 7", "p", "{a}")
 
 
 def test_an_unknown_placeholder_of_a_folder_gets_a_hint():
