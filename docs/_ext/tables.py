@@ -221,8 +221,8 @@ def journal_lines() -> Iterator[str]:
     """Yield a section for each kind of line of a journal."""
     kinds: dict[str, Any] = {
         "header": journal_format.Header,
-        **journal_format._ENTRIES,
-        **journal_format._EVIDENCE,
+        **journal_format._ENTRY_TYPES,
+        **journal_format._EVIDENCE_TYPES,
     }
     for kind, entry in kinds.items():
         yield from _kind(kind, entry, f"`{kind}`")
@@ -241,7 +241,7 @@ def _kind(name: str, entry: Any, title: str) -> Iterator[str]:
         yield ""
     more = (
         [("nodeid", "text", ""), ("attempt", "number", "`0`"), ("worker", "text", "")]
-        if entry in journal_format._EVIDENCE.values()
+        if entry in journal_format._EVIDENCE_TYPES.values()
         else []
     )
     rows = [

@@ -127,4 +127,4 @@ def _why_not_removed(path: Path) -> str:
         is_running = Journal(path).is_running()
     except JournalError as error:
         return str(error)
-    return f"{path} is in use: its run goes on." if is_running else ""
+    return f"{path} is in use: its tests still run." if is_running else ""

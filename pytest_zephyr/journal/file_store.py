@@ -28,20 +28,21 @@ from pytest_zephyr.text import format_size
 DIRECTORY = "files"
 
 #: Bytes that are copied at a time.
-_CHUNK = 1024 * 1024
+_CHUNK_BYTES = 1024 * 1024
 
-#: Seconds before a copy that no journal names is removed: a running session may not have
+#: Seconds for which a copy that no journal names is kept: a running session may not have
 #: written the line that names it yet.
-_GRACE = 24 * 3600
+_GRACE_SECONDS = 24 * 3600
 
-#: How a copy is opened; some systems lack some of these flags.
-_OPEN = os.O_RDONLY | sum(
+#: The flags with which a copy is opened; some systems lack some of them.
+_OPEN_FLAGS = os.O_RDONLY | sum(
     getattr(os, flag, 0) for flag in ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK")
 )
 
-#: How a copy is made; an existing file is never overwritten.
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+#: The flags with which a copy is created; an existing file is never overwritten.
+_CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
+#: The first bytes of some types of files.
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -51,12 +52,17 @@ _SIGNATURES = (
     (b"PK\x03\x04", "application/zip"),
 )
 
-# Reads files of the system; tests may forbid that later.
+# This reads files of the system, which tests may forbid later.
 mimetypes.init()
 
-_LONGEST_NAME = 200
-_OURS = re.compile(r"[0-9a-f]{64}|[0-9a-f]{16}\.tmp")
-_NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f-\x9f\ud800-\udfff/\\:*?"<>|]+')
+#: The most characters in the name of an attachment.
+_MAX_NAME_LENGTH = 200
+
+#: The names of copies, and of files that are still being copied.
+_OUR_FILES = re.compile(r"[0-9a-f]{64}|[0-9a-f]{16}\.tmp")
+
+#: Characters that file systems or multipart headers forbid in names.
+_INVALID_IN_NAMES = re.compile(r'[\x00-\x1f\x7f-\x9f\ud800-\udfff/\\:*?"<>|]+')
 
 
 class _TooLarge(Exception):
@@ -78,11 +84,11 @@ class FileStore:
         self._total = 0
 
     def take(
-        self, content: bytes | Path, name: str, kind: str = ""
+        self, content: bytes | Path, name: str, content_type: str = ""
     ) -> File | LeftOutFile:
-        """Copy an attachment; return it as evidence, or why it is missing.
+        """Copy an attachment; return it as evidence, or why it was left out.
 
-        *name* and content type *kind* are guessed if they are empty.
+        *name* and *content_type* are guessed if they are empty.
         """
         size = 0
         try:
@@ -93,16 +99,17 @@ class FileStore:
                 size, opened = content.stat().st_size, content.open("rb")
             with opened as file:
                 beginning = file.read(16)
-                digest, size = self._take(file)
+                digest, size = self._copy(file)
         except (_TooLarge, OSError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             by_limit = isinstance(error, _TooLarge)
             return LeftOutFile(clean_name(name), size, reason, by_limit)
-        kind = kind or guess_type(name, beginning)
-        return File(clean_name(name or guess_name(kind)), kind, digest, size)
+        content_type = content_type or guess_type(name, beginning)
+        name = clean_name(name or guess_name(content_type))
+        return File(name, content_type, digest, size)
 
-    def _take(self, file: BinaryIO) -> tuple[str, int]:
-        """Copy *file*; return digest and size. Raises _TooLarge or OSError."""
+    def _copy(self, file: BinaryIO) -> tuple[str, int]:
+        """Copy *file*; return its digest and size. Raises _TooLarge or OSError."""
         if file.seek(0, os.SEEK_END) > self._max_size:
             limit = format_size(self._max_size)
             raise _TooLarge(f"larger than zephyr_attach_max_size, {limit}")
@@ -110,14 +117,14 @@ class FileStore:
         if digest not in self._digests and self._total + size > self._max_total:
             limit = format_size(self._max_total)
             share = "the share of this process in zephyr_attach_max_total"
-            raise _TooLarge(f"more than {limit}, {share}")
+            raise _TooLarge(f"all attachments would exceed {limit}, {share}")
         path = self._path(digest)
-        # A test may have removed what an earlier one attached.
+        # A test may have removed the copy that an earlier test made.
         if _size_of(path) == size:
             # A copy that is used again must not be removed as old.
             System.utime(path)
         else:
-            # Another process may still be writing to it: what was copied counts.
+            # Another process may still be writing to *file*: the copy counts.
             digest, size = self._write(read_parts(file))
         if digest not in self._digests:
             self._digests.add(digest)
@@ -125,25 +132,25 @@ class FileStore:
         return digest, size
 
     def _write(self, parts: Iterable[bytes]) -> tuple[str, int]:
-        """Write *parts* to a new file; return its digest, which becomes its name, and size.
+        """Write *parts* to a new file, named by its digest; return digest and size.
 
         Other processes see only whole copies.
         """
         _make_directory(self._directory)
         temporary = self._path(f"{secrets.token_hex(8)}.tmp")
-        number = System.open(temporary, _CREATE, 0o666)
+        descriptor = System.open(temporary, _CREATE_FLAGS, 0o666)
 
-        def written() -> Iterator[bytes]:
+        def written_parts() -> Iterator[bytes]:
             for part in parts:
                 rest = memoryview(part)
                 while rest:
-                    rest = rest[System.write(number, rest) :]
+                    rest = rest[System.write(descriptor, rest) :]
                 yield part
 
         try:
-            digest, size = digest_parts(written())
+            digest, size = digest_parts(written_parts())
         finally:
-            System.close(number)
+            System.close(descriptor)
         path = self._path(digest)
         System.rename(temporary, path)
         if _size_of(path) != size:
@@ -175,11 +182,11 @@ def _size_of(path: str) -> int | None:
 def read_parts(file: BinaryIO) -> Iterator[bytes]:
     """Yield the content of *file* from its beginning, in parts."""
     file.seek(0)
-    return iter(partial(file.read, _CHUNK), b"")
+    return iter(partial(file.read, _CHUNK_BYTES), b"")
 
 
 def digest_parts(parts: Iterable[bytes]) -> tuple[str, int]:
-    """Return the digest of a content in *parts*, and its size."""
+    """Return the digest of the content that *parts* make up, and its size in bytes."""
     hashed = System.sha256()
     size = 0
     for part in parts:
@@ -203,11 +210,14 @@ def find_copy(file: File, journals: Iterable[Path]) -> Path | None:
 
 
 def read_copy(path: Path, size: int) -> Iterator[bytes]:
-    """Yield the *size* bytes of a copy, a regular file in its directory. Raises OSError."""
+    """Yield the content of the copy at *path*.
+
+    Raises OSError if that is not a regular file of *size* bytes.
+    """
     if path.parent.is_symlink() or path.is_symlink():
         raise OSError(errno.ELOOP, "it is a link")
-    # _OPEN guards against a link made meanwhile, and a pipe without a writer.
-    with os.fdopen(os.open(path, _OPEN), "rb") as file:
+    # _OPEN_FLAGS guards against a link made meanwhile and a pipe without a writer.
+    with os.fdopen(os.open(path, _OPEN_FLAGS), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_size != size:
             raise OSError(errno.EINVAL, "it is not the file")
@@ -216,21 +226,24 @@ def read_copy(path: Path, size: int) -> Iterator[bytes]:
 
 def remove_unnamed(directory: Path, named: Collection[str]) -> None:
     """Remove the old copies in *directory* that are not *named*, and no other file."""
-    old = time.time() - _GRACE
+    oldest_kept = time.time() - _GRACE_SECONDS
     with suppress(OSError):
         for path in directory.iterdir():
-            unnamed = _OURS.fullmatch(path.name) and path.name not in named
-            if unnamed and path.lstat().st_mtime < old:
+            unnamed = _OUR_FILES.fullmatch(path.name) and path.name not in named
+            if unnamed and path.lstat().st_mtime < oldest_kept:
                 path.unlink()
 
 
 def clean_name(name: str) -> str:
-    """Return *name* without characters that file systems or multipart headers forbid."""
-    name = _NOT_IN_NAMES.sub("_", name).strip(" .") or "attachment"
+    """Return *name* without forbidden characters, at most `_MAX_NAME_LENGTH` long.
+
+    It is ``attachment`` if nothing else is left.
+    """
+    name = _INVALID_IN_NAMES.sub("_", name).strip(" .") or "attachment"
     stem, dot, suffix = name.rpartition(".")
-    if len(name) > _LONGEST_NAME and dot and len(suffix) < 10:
-        return f"{stem[: _LONGEST_NAME - len(suffix) - 1]}.{suffix}"
-    return name[:_LONGEST_NAME]
+    if len(name) > _MAX_NAME_LENGTH and dot and len(suffix) < 10:
+        return f"{stem[: _MAX_NAME_LENGTH - len(suffix) - 1]}.{suffix}"
+    return name[:_MAX_NAME_LENGTH]
 
 
 def guess_type(name: str, beginning: bytes) -> str:
@@ -242,6 +255,6 @@ def guess_type(name: str, beginning: bytes) -> str:
     return by_name or next(by_content, "application/octet-stream")
 
 
-def guess_name(kind: str) -> str:
-    """Return a name for an attachment of type *kind* without one."""
-    return f"attachment{mimetypes.guess_extension(kind) or ''}"
+def guess_name(content_type: str) -> str:
+    """Return a name for an attachment of *content_type* that has none."""
+    return f"attachment{mimetypes.guess_extension(content_type) or ''}"

@@ -25,9 +25,9 @@ from pytest_zephyr.text import short_digest
 
 
 #: Version of the format; a reader refuses a newer one.
-FORMAT = 1
+FORMAT_VERSION = 1
 
-#: The line that a later process writes after half a line.
+#: The line that the next process writes after half a line that a kill has left.
 TORN = {"kind": "torn"}
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -38,12 +38,13 @@ class Header:
     """The first line: which session this is, and the options that decide its result.
 
     *session* is the name of the session, *key* its run key, if it has one. *options* are
-    texts as they were given. *started* is in milliseconds since the
-    epoch. *job* says what ran, and where, in process *pid*; *page* and *commit* come
+    texts as they were given. *started* is in milliseconds since the epoch. *worker* is
+    the name of the pytest-xdist worker, empty in the journal itself. *job* says what ran,
+    and where, in process *pid*; *page*, the address of the job's page, and *commit* come
     from the CI service. *unlocked* says that file locks do not work in this directory,
     *cut* is 1 if the disk refused the last lines. A session that is *setup_only* calls no
-    test. The journal of a *dry_run* is sent only when it is named. It never holds a
-    secret.
+    test. The journal of a *dry_run* is sent only when it is named. A header never holds
+    a secret.
     """
 
     session: str = field(metadata={"key": "run"})
@@ -66,14 +67,13 @@ class Header:
         return self.key or self.session
 
     def identity(self, overrides: Mapping[str, str] | None = None) -> tuple[str, ...]:
-        """Return the run that the journal is a part of: its run key and its target.
+        """Return what identifies the run: its `run`, its server and its target.
 
         The options in *overrides* replace those in the header.
         """
         options = {**self.options, **(overrides or {})}
-        places = (options.get(name, "") for name in ("url", *records.TARGET_OPTIONS))
-        target = (place.removeprefix("id:").strip() for place in places)
-        return (self.run, *target)
+        values = (options.get(name, "") for name in ("url", *records.TARGET_OPTIONS))
+        return (self.run, *(value.removeprefix("id:").strip() for value in values))
 
     @property
     def origin(self) -> records.Origin:
@@ -98,12 +98,12 @@ class Deselected:
 
 @dataclass(frozen=True)
 class AllDelivered:
-    """Nothing of the journal is left to send."""
+    """Nothing of the journal is left to send, since *at* (milliseconds since the epoch)."""
 
     at: int = 0
 
 
-_EVIDENCE: Mapping[str, Any] = {
+_EVIDENCE_TYPES: Mapping[str, Any] = {
     "comment": evidence.Comment,
     "defect": evidence.Defect,
     "field": evidence.Field,
@@ -112,7 +112,7 @@ _EVIDENCE: Mapping[str, Any] = {
     "left_out": evidence.LeftOutFile,
 }
 
-_ENTRIES: Mapping[str, Any] = {
+_ENTRY_TYPES: Mapping[str, Any] = {
     "item": records.Item,
     "start": records.Start,
     "report": records.Report,
@@ -131,8 +131,8 @@ _ENTRIES: Mapping[str, Any] = {
     "stepped": ledger.Stepped,
 }
 
-#: What gets the present time when it is written, unless it has a time.
-_DATED = (
+#: The entries that get the present time when they are written, unless they have a time.
+_DATED_TYPES = (
     records.End,
     records.Passed,
     AllDelivered,
@@ -140,14 +140,22 @@ _DATED = (
     ledger.Attaching,
 )
 
-_NAMES = {kind: name for name, kind in (*_ENTRIES.items(), *_EVIDENCE.items())}
+_KINDS = {
+    entry_type: kind
+    for kind, entry_type in (*_ENTRY_TYPES.items(), *_EVIDENCE_TYPES.items())
+}
 
 
 # Writing
 
 
 def header_line(header: Header) -> dict[str, Any]:
-    return {"kind": "header", "format": FORMAT, "cut": 0, **codec.to_json(header)}
+    return {
+        "kind": "header",
+        "format": FORMAT_VERSION,
+        "cut": 0,
+        **codec.to_json(header),
+    }
 
 
 def hidden_digest(nodeid: str) -> str:
@@ -188,26 +196,29 @@ def passed_text(nodeid: str, duration: int, worker: str = "") -> str:
 
 
 def line_of(entry: object) -> dict[str, Any]:
-    """Return the line of any *entry*; one without its time gets the present one."""
+    """Return the line of any *entry*, with the present time if its own is missing."""
     value = entry.value if isinstance(entry, evidence.EvidenceEntry) else entry
-    line = {"kind": _NAMES[type(value)], **codec.to_json(entry)}
+    line = {"kind": _KINDS[type(value)], **codec.to_json(entry)}
     if value is not entry:
         line |= line.pop("value")
-    elif isinstance(entry, _DATED):
+    elif isinstance(entry, _DATED_TYPES):
         line.setdefault("at", now_ms())
     return line
 
 
-# Reading: what is wrong raises TypeError, ValueError or KeyError.
+# Reading: except in a header, a wrong value raises TypeError, ValueError or KeyError.
 
 
 def read_header(line: Mapping[str, Any], path: Path) -> Header:
-    """Read a header; a value that was edited by hand and is wrong counts as missing."""
+    """Read a header; a wrong value, perhaps edited by hand, counts as missing.
+
+    Raises JournalError if the format is newer than `FORMAT_VERSION`.
+    """
     version = line.get("format")
-    if not isinstance(version, int) or version > FORMAT:
+    if not isinstance(version, int) or version > FORMAT_VERSION:
         msg = (
             f"{path} has format {version!r}; this version of pytest-zephyr reads up to"
-            f" {FORMAT}. Install a newer one to send it."
+            f" {FORMAT_VERSION}. Install a newer version to send it."
         )
         raise JournalError(msg)
     values: dict[str, Any] = {"session": ""}
@@ -221,8 +232,8 @@ def read_header(line: Mapping[str, Any], path: Path) -> Header:
 
 
 def read_evidence(line: Mapping[str, Any]) -> evidence.EvidenceEntry:
-    """Read what `line_of` wrote."""
-    value = codec.reader(_EVIDENCE[line["kind"]])(line)
+    """Read a line that `line_of` made of evidence."""
+    value = codec.reader(_EVIDENCE_TYPES[line["kind"]])(line)
     # A digest becomes the name of a file that is read and sent.
     if isinstance(value, evidence.File) and not (
         evidence.is_file_name(value.name)
@@ -248,10 +259,10 @@ def _read_attaching(line: Mapping[str, Any]) -> ledger.Attaching:
 
 @functools.cache
 def decoders() -> Mapping[str, Callable[[Mapping[str, Any]], Any]]:
-    """Return the function that reads the lines of each kind."""
+    """Return, by kind of line, the functions that read lines."""
     return {
         "header": lambda _line: None,
-        **{name: codec.reader(kind) for name, kind in _ENTRIES.items()},
-        **dict.fromkeys(_EVIDENCE, read_evidence),
+        **{kind: codec.reader(type_) for kind, type_ in _ENTRY_TYPES.items()},
+        **dict.fromkeys(_EVIDENCE_TYPES, read_evidence),
         "attaching": _read_attaching,
     }

@@ -1,4 +1,4 @@
-"""What a push notes in a journal, so that the next one knows what the server has."""
+"""What a push notes in a journal, so that the next push knows what the server has."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_zephyr.results.records import CaseRef
 
 @dataclass(slots=True)
 class Receipt:
-    """One delivered result; *digest* identifies it (see `plan.CaseResult`)."""
+    """One delivered result; *digest* identifies it (see `results.plan.CaseResult`)."""
 
     case: CaseRef
     execution: int
@@ -23,7 +23,7 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Server:
-    """The server of all that follows, if it is another than before."""
+    """The server that all following lines are about, up to the next line of this kind."""
 
     url: str
 
@@ -37,7 +37,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class RunningSessions:
-    """The *names* of the sessions of the same run that still ran when this one ended."""
+    """The *names* of the sessions of this run that still ran when this session ended."""
 
     names: tuple[str, ...] = field(metadata={"key": "runs"})
 
@@ -46,8 +46,8 @@ class RunningSessions:
 class Sending:
     """Results that are about to be written, with what the server had before.
 
-    *rows* maps the id of an execution to the fingerprint of its state. Without a
-    receipt it is unclear whether the write happened. *at* is when it began, in
+    *rows* maps the id of an execution to the stamp of its state. Without a receipt it
+    is unclear whether the result was written. *at* is when the write began, in
     milliseconds since the epoch.
     """
 
@@ -68,8 +68,8 @@ class AttachmentKey:
 class Naming:
     """The *name* that a file gets on its execution.
 
-    *before* says how many of this name and size the execution had already, which an
-    older run may have attached.
+    *before* says how many files of this name and size the execution had already, which
+    an older run may have attached.
     """
 
     name: str
@@ -78,9 +78,10 @@ class Naming:
 
 @dataclass(frozen=True)
 class Attaching:
-    """Attachments that are about to be made, each with the name it gets in Zephyr.
+    """Files that are about to be attached, each with the name it gets in Zephyr.
 
-    Without an `Attached` it is unclear whether they were. *at* as in `Sending`.
+    Without an `attached` line it is unclear whether the server has them. *at* is when the
+    write began, in milliseconds since the epoch.
     """
 
     rows: Mapping[AttachmentKey, Naming]
@@ -89,14 +90,14 @@ class Attaching:
 
 @dataclass(frozen=True)
 class Attached:
-    """Attachments that the server has taken."""
+    """Files that the server has attached."""
 
     rows: tuple[AttachmentKey, ...]
 
 
 @dataclass(frozen=True)
 class Stepped:
-    """The executions whose step results the server has taken, with their digests."""
+    """The executions whose step results the server has, each with a digest of the steps."""
 
     rows: Mapping[int, str]
 
@@ -108,11 +109,12 @@ LedgerEntry = Receipt | Sending | Attaching | Attached | Stepped
 class Memory:
     """What earlier pushes of the same results to one server noted, and how to note more.
 
-    *receipts* are executions with the digests of their results, *unanswered* the
-    fingerprints of executions before a write without an answer. *attached* and *stepped*
-    is the evidence that was delivered; *attaching* maps attachments to their names.
-    *last_write* is when the last write began, in milliseconds since the epoch. *journals*
-    are the paths of the journals; attachments are next to them.
+    *receipts* are executions with the digests of their results. *unanswered* maps each
+    execution whose write got no answer to the stamp that it had before. *attached* and
+    *stepped* are as in `Attached` and `Stepped`; *attaching* has the names of all files
+    that were attached, with or without an answer. *last_write* is when the last write
+    began, in milliseconds since the epoch. *journals* are the paths of the journals;
+    attachments are next to them. *note* writes entries to the journals.
     """
 
     receipts: set[tuple[int, str]] = field(default_factory=set)
@@ -126,7 +128,7 @@ class Memory:
 
     @property
     def open_since(self) -> int:
-        """When the last write without an answer began; 0 if all have one."""
+        """When the last write began, 0 if every write has an answer."""
         attaching = self.attaching.keys() - self.attached
         return self.last_write if self.unanswered or attaching else 0
 
@@ -146,7 +148,7 @@ class Memory:
             self.last_write = max(self.last_write, entry.at)
 
     def merge(self, other: Memory) -> None:
-        """Add what another journal says, except for its last write."""
+        """Add what another journal says, except for the time of its last write."""
         self.receipts |= other.receipts
         self.unanswered |= other.unanswered
         self.attached |= other.attached

@@ -8,21 +8,23 @@ import sys
 import time
 
 
-#: Seconds after a write for which a process on another host counts as running.
-_RECENT = 15 * 60
+#: Seconds after its last write for which a process counts as running, if this host
+#: cannot tell.
+_RECENT_SECONDS = 15 * 60
 
 
 if sys.platform == "win32":
     import msvcrt
 
-    #: A byte far behind the end: Windows lets nobody else read a locked byte.
-    _BEHIND_THE_END = 1 << 40
+    #: The position of the locked byte, far behind the end of the file, because Windows
+    #: lets no other process read a locked byte.
+    _LOCKED_BYTE = 1 << 40
 
     def try_lock(fd: int) -> bool:
         """Lock the file without waiting; return whether that worked."""
         position = os.lseek(fd, 0, os.SEEK_CUR)
         try:
-            os.lseek(fd, _BEHIND_THE_END, os.SEEK_SET)
+            os.lseek(fd, _LOCKED_BYTE, os.SEEK_SET)
             msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
         except OSError:
             return False
@@ -35,17 +37,20 @@ else:
     import fcntl
 
     def try_lock(fd: int) -> bool:
-        """Lock the file without waiting; return whether that worked."""
+        """Lock the file without waiting; return whether that worked.
+
+        It counts as locked on a file system without locks.
+        """
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            # Results are sent even from a file system without locks.
+            # Without this, no result could be sent from such a file system.
             return error.errno not in {errno.EWOULDBLOCK, errno.EACCES, errno.EAGAIN}
         return True
 
 
 def is_locked(path: Path) -> bool:
-    """Return whether some process holds the lock of the file at *path*."""
+    """Return whether a process has locked the file at *path*; `False` if it is missing."""
     try:
         with path.open("r+b", buffering=0) as file:
             return not try_lock(file.fileno())
@@ -53,24 +58,27 @@ def is_locked(path: Path) -> bool:
         return False
 
 
-def may_be_running(pid: int, *, here: bool, path: Path) -> bool:
+def may_be_running(pid: int, *, on_this_host: bool, path: Path) -> bool:
     """Return whether another process, *pid*, may still run and write to *path*.
 
-    Used where locks do not work. *here* says that it is a process of this host. If it
-    is not, or on Windows, the time of its last write decides.
+    Used where locks do not work. For a process that does not run *on_this_host*, and on
+    Windows, the time of the last write decides.
     """
-    if here and pid == os.getpid():
+    if on_this_host and pid == os.getpid():
         return False
-    if here and sys.platform != "win32":
+    if on_this_host and sys.platform != "win32":
         return is_alive(str(pid))
     try:
-        return time.time() - path.stat().st_mtime < _RECENT
+        return time.time() - path.stat().st_mtime < _RECENT_SECONDS
     except OSError:
         return False
 
 
 def is_alive(pid: str) -> bool:
-    """Return whether process *pid* runs on this host; on Windows, which cannot say, `True`."""
+    """Return whether process *pid* runs on this host.
+
+    Windows cannot tell: there every process id counts as running.
+    """
     if not (pid.isascii() and pid.isdigit()) or int(pid) == 0:
         return False
     if sys.platform == "win32":

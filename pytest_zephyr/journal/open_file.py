@@ -12,10 +12,10 @@ from pytest_zephyr.journal.lock import try_lock
 from pytest_zephyr.origin import System
 
 
-#: How a file is opened to append, and to change bytes in place.
-_BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-_APPEND = os.O_RDWR | os.O_APPEND | _BINARY
-_CHANGE = os.O_RDWR | _BINARY
+#: Flags for opening a file: in any case, to append, and to change bytes in place.
+_COMMON_FLAGS = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_APPEND_FLAGS = os.O_RDWR | os.O_APPEND | _COMMON_FLAGS
+_CHANGE_FLAGS = os.O_RDWR | _COMMON_FLAGS
 
 
 class Shortened(OSError):
@@ -25,26 +25,27 @@ class Shortened(OSError):
 class OpenFile:
     """The file at *path*, opened and locked. Every method but `close` may raise OSError.
 
-    Each use first checks that the descriptor still leads to the file: if a test has closed
-    it, its number may belong to another file now, which must not be written to.
+    A descriptor is checked before it is used: if a test has closed it, its number may
+    belong to another file now, which must not be written to.
     """
 
     def __init__(self, path: Path, *, new: bool = False) -> None:
         self._path = str(path)
-        made = os.O_CREAT | os.O_EXCL if new else 0
-        self._number = System.open(self._path, _APPEND | made, 0o666)
-        status = System.fstat(self._number)
+        create_flags = os.O_CREAT | os.O_EXCL if new else 0
+        self._descriptor = System.open(self._path, _APPEND_FLAGS | create_flags, 0o666)
+        status = System.fstat(self._descriptor)
         self._identity = _identity(status)
         self._size = status.st_size
-        self.locked = try_lock(self._number)
-        # They share its lock, and one that outlives this process would keep it locked.
+        self.locked = try_lock(self._descriptor)
+        # Child processes share the lock, and one that outlives this process would keep
+        # the file locked.
         call_in_children(self.close)
 
     @property
     def is_open(self) -> bool:
         """Whether the descriptor still leads to the file."""
         try:
-            return _identity(System.fstat(self._number)) == self._identity
+            return _identity(System.fstat(self._descriptor)) == self._identity
         except OSError:
             return False
 
@@ -57,60 +58,62 @@ class OpenFile:
             return False
 
     def write(self, data: bytes) -> int:
-        """Append *data*, or as much as there is room for; return how much that was."""
+        """Append *data*, or as much as there is room for; return the number of bytes."""
         if not self._has_our_size():
             size = self._check().st_size
             if size < self._size:
                 raise Shortened
             self._size = size
-        written = System.write(self._number, data)
+        written = System.write(self._descriptor, data)
         self._size += written
         return written
 
     def read_all(self) -> bytes:
         self._check()
-        System.seek(self._number, 0, os.SEEK_SET)
+        System.seek(self._descriptor, 0, os.SEEK_SET)
         parts = []
-        while part := System.read(self._number, 1024 * 1024):
+        while part := System.read(self._descriptor, 1024 * 1024):
             parts.append(part)
         return b"".join(parts)
 
     def overwrite(self, position: int, data: bytes) -> None:
-        """Write over what is at *position*, which needs no room."""
+        """Replace bytes at *position* by *data*, which needs no room on the disk."""
         if not self.is_there:
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
         # The descriptor that appends cannot write anywhere else.
-        number = System.open(self._path, _CHANGE, 0o666)
+        descriptor = System.open(self._path, _CHANGE_FLAGS, 0o666)
         try:
-            System.seek(number, position, os.SEEK_SET)
-            System.write(number, data)
+            System.seek(descriptor, position, os.SEEK_SET)
+            System.write(descriptor, data)
         finally:
-            System.close(number)
+            System.close(descriptor)
 
     def remove_end(self, size: int | None = None) -> None:
         """Remove the last *size* bytes, by default all."""
         self._check()
         self._size -= self._size if size is None else size
-        System.truncate(self._number, self._size)
+        System.truncate(self._descriptor, self._size)
 
     def close(self) -> None:
         if self.is_open:
-            System.close(self._number)
+            System.close(self._descriptor)
         # The number may belong to another file from now on.
         self._identity = (0, 0)
 
     def _has_our_size(self) -> bool:
-        """Return whether nothing has changed; quicker than `_check`, so it comes first.
+        """Return whether the file is as long as we left it.
 
-        A different file behind our descriptor that is exactly as long is not noticed.
+        This is quicker than `_check`, so it comes first, but it does not notice another
+        file of the same length behind our descriptor.
         """
         try:
-            return System.seek(self._number, 0, os.SEEK_END) == self._size
+            return System.seek(self._descriptor, 0, os.SEEK_END) == self._size
         except OSError:
             return False
 
     def _check(self) -> os.stat_result:
-        status = System.fstat(self._number)
+        """Return the status of the file. Raises OSError if the descriptor is of another."""
+        status = System.fstat(self._descriptor)
         if _identity(status) != self._identity:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         return status
@@ -121,7 +124,7 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
 
 
 def call_in_children(method: Callable[[], object]) -> None:
-    """Call *method* in each process that is forked from this one, while its object lives."""
+    """Call *method* in each process forked from this one, as long as its object exists."""
     reference = weakref.WeakMethod(method)
 
     def call() -> None:

@@ -40,29 +40,31 @@ from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.records import Record
 
 
-#: Bytes of lines that are parsed at once.
-_CHUNK = 64 * 1024
+#: About how many bytes of lines are parsed at once.
+_BATCH_BYTES = 64 * 1024
 
-#: Bytes of a line that are read at once; the file may be anything but a journal.
-_LONGEST = 64 * 1024 * 1024
+#: The most bytes of a line; a file that is not a journal may have longer ones.
+_MAX_LINE_BYTES = 64 * 1024 * 1024
 
-_ABOUT_ONE_TEST = tuple(kind for kind in get_args(Record) if kind is not End)
+#: The entries that are about one test.
+_TEST_RECORDS = tuple(type_ for type_ in get_args(Record) if type_ is not End)
 
-#: The name of a copy of an attachment.
+#: Matches the digest of an attachment, which is the name of its copy.
 _DIGEST = re.compile(rb'"digest":"([0-9a-f]{64})"')
 
-#: What is searched for in a line that cannot be read as a whole.
+#: Match parts of a line that cannot be read as a whole.
 _KIND = re.compile(rb'\s*\{"kind":"(\w+)"')
 _NODEID = re.compile(rb'"nodeid":("(?:[^"\\]|\\.)*")')
 
-#: The last lines of journals whose tests are over.
-_AFTER_THE_END = {
+#: The kinds of lines that are only written when all tests are over.
+_KINDS_AFTER_TESTS = {
     *("end", "running", "server", "receipt", "sending", "attaching", "attached"),
     *("stepped", "delivered"),
 }
 
-#: Lines that are not about tests: no result depends on them.
-_ABOUT_NO_TEST = _AFTER_THE_END | {"header", "torn", "clock", "deselected"}
+#: The kinds of lines that are not about one test: if one cannot be read, that casts no
+#: doubt on the result of a test.
+_KINDS_WITHOUT_TEST = _KINDS_AFTER_TESTS | {"header", "torn", "clock", "deselected"}
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,10 @@ class UnreadableLine:
 
     @property
     def tests(self) -> Collection[str] | None:
-        """The tests that it is about, `None` if it may be about any."""
-        if self.kind in _ABOUT_NO_TEST and not self.nodeid:
+        """The node ids of the tests that it is about, `None` if it may be about any."""
+        if self.kind in _KINDS_WITHOUT_TEST and not self.nodeid:
             return ()
-        # Only its item says which test cases a test has.
+        # Only the item of a test names its test cases, so any result may be wrong.
         return (self.nodeid,) if self.nodeid and self.kind != "item" else None
 
     def __str__(self) -> str:
@@ -94,8 +96,8 @@ class Contents:
     """What a journal says: the results of its *session*, and what else is in it.
 
     *uncollected* are node ids, *deselected* is how many tests were not run because their
-    test cases are not scheduled. *memories* has what pushes noted, by server; the last
-    one was to *server*.
+    test cases are not scheduled. *memories* has what pushes noted, by server. *server* is
+    that of the last push, or that of the options if there was no push.
     """
 
     session: Session
@@ -106,9 +108,9 @@ class Contents:
     server: str
 
     def memory(self, server: str) -> ledger.Memory:
-        """Return what was noted about *server*, or about one without an address.
+        """Return what pushes to *server* noted; if no server is named, all pushes.
 
-        What one server has says nothing about another, whose ids may be the same.
+        Notes about other servers are left out, because their ids may be the same.
         """
         return self.memories.get(server if self.server else "", ledger.Memory())
 
@@ -122,21 +124,22 @@ class Journal:
         self.header = self._read_header()
 
     def is_delivered(self) -> bool:
-        """Whether the last line says that nothing is left to send."""
+        """Return whether the last line says that nothing is left to send."""
         return last_kind(self.path) == "delivered"
 
     def is_running(self) -> bool:
-        """Whether its session may still be running tests.
+        """Return whether its session may still be running tests.
 
         A journal that has an end is complete, even while it is being sent.
         """
         locked = is_locked(self.path)
         if not locked and not self.header.unlocked:
             return False
-        if last_kind(self.path) in _AFTER_THE_END:
+        if last_kind(self.path) in _KINDS_AFTER_TESTS:
             return False
-        here = self.header.job is not None and self.header.job.host == platform.node()
-        return locked or may_be_running(self.header.pid, here=here, path=self.path)
+        job, pid = self.header.job, self.header.pid
+        is_local = job is not None and job.host == platform.node()
+        return locked or may_be_running(pid, on_this_host=is_local, path=self.path)
 
     def _read_header(self) -> journal_format.Header:
         # A retry after a full disk begins with an empty line.
@@ -149,7 +152,7 @@ class Journal:
         raise NotAJournal(msg)
 
     def read(self) -> Contents:
-        """Read all lines, those about tests as results with times of the server's clock."""
+        """Read all lines; the times of the results are those of the server's clock."""
         header = self.header
         server = header.options.get("url", "")
         memories: defaultdict[str, ledger.Memory] = defaultdict(ledger.Memory)
@@ -158,7 +161,7 @@ class Journal:
         def records() -> Iterator[Record]:
             nonlocal server
             for entry in self.entries():
-                if isinstance(entry, _ABOUT_ONE_TEST):
+                if isinstance(entry, _TEST_RECORDS):
                     yield entry
                 elif isinstance(entry, ledger.LedgerEntry):
                     memories[server].add(entry)
@@ -202,15 +205,15 @@ class Journal:
             yield from _decode(path, self._lines(path))
         yield from _decode(self.path, self._unwritten)
         if self.header.cut:
-            # The missing lines may include the ends of tests that seem unfinished.
+            # Lines are missing, so a test that seems unfinished has not crashed.
             yield End()
 
-    def length(self) -> int:
-        """Return the number of entries that are about tests, the workers' included."""
-        return sum(isinstance(entry, _ABOUT_ONE_TEST) for entry in self.entries())
+    def count_test_records(self) -> int:
+        """Return the number of entries that are about one test, workers included."""
+        return sum(isinstance(entry, _TEST_RECORDS) for entry in self.entries())
 
-    def files(self) -> set[str]:
-        """Return the digests of attachments in this file, not those in its parts."""
+    def attachment_digests(self) -> set[str]:
+        """Return the digests of attachments in this file, without the workers' files."""
         return {
             digest.decode()
             for raw in self._lines(self.path)
@@ -224,7 +227,7 @@ class Journal:
                 raise OSError(errno.EINVAL, "it is not a file")
             with path.open("rb") as file:
                 # The rest of a longer line counts as a line that cannot be read.
-                yield from iter(partial(file.readline, _LONGEST), b"")
+                yield from iter(partial(file.readline, _MAX_LINE_BYTES), b"")
         except OSError as error:
             if not self._unwritten:
                 msg = f"{path} cannot be read: {error.strerror or error}."
@@ -232,7 +235,7 @@ class Journal:
 
 
 def _decode(path: Path, lines: Iterable[bytes]) -> Iterator[object]:
-    """Yield what each of *lines* says, an UnreadableLine if that cannot be read."""
+    """Yield what each of *lines* says, an `UnreadableLine` for one that cannot be read."""
     decoders = journal_format.decoders()
     unreadable: UnreadableLine | None = None
     for number, (raw, line) in enumerate(_parse_all(lines), 1):
@@ -245,14 +248,14 @@ def _decode(path: Path, lines: Iterable[bytes]) -> Iterator[object]:
         if line == journal_format.TORN:
             continue
         if line is None:
-            # A kill leaves half a line at the end, and the next process says so.
+            # A kill leaves half a line, at the end of the file or before a TORN line.
             if raw.endswith(b"\n"):
-                unreadable = _unreadable(path, number, raw)
+                unreadable = _unreadable_line(path, number, raw)
             continue
         try:
             yield decoders[line["kind"]](line)
         except (KeyError, TypeError, ValueError):
-            yield _unreadable(path, number, raw)
+            yield _unreadable_line(path, number, raw)
     if unreadable is not None:
         yield unreadable
 
@@ -263,14 +266,14 @@ def _parse_all(lines: Iterable[bytes]) -> Iterator[tuple[bytes, dict[str, Any] |
     Parsing many at once is much faster; if one of them is not a JSON object, each is
     parsed on its own.
     """
-    for chunk in _batches(lines):
+    for batch in _batches(lines):
         try:
-            parsed = json.loads(b"[%b]" % b",".join(chunk))
+            parsed = json.loads(b"[%b]" % b",".join(batch))
         except (ValueError, RecursionError):
             parsed = []
-        if len(parsed) != len(chunk) or not all(type(each) is dict for each in parsed):
-            parsed = map(_parse, chunk)
-        yield from zip(chunk, parsed, strict=True)
+        if len(parsed) != len(batch) or not all(type(each) is dict for each in parsed):
+            parsed = map(_parse, batch)
+        yield from zip(batch, parsed, strict=True)
 
 
 def _batches(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
@@ -279,7 +282,7 @@ def _batches(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
     for line in lines:
         batch.append(line)
         size += len(line)
-        if size > _CHUNK:
+        if size > _BATCH_BYTES:
             yield batch
             batch, size = [], 0
     if batch:
@@ -294,7 +297,7 @@ def _parse(raw: bytes) -> dict[str, Any] | None:
     return line if isinstance(line, dict) else None
 
 
-def _unreadable(path: Path, number: int, raw: bytes) -> UnreadableLine:
+def _unreadable_line(path: Path, number: int, raw: bytes) -> UnreadableLine:
     kind, nodeid = _KIND.match(raw), _NODEID.search(raw)
     name = None
     if nodeid is not None:
@@ -333,9 +336,9 @@ def _shift_times(nodes: Iterable[NodeResult], offset: int) -> None:
 
 
 def find_hidden(path: Path, nodeid: str) -> str | None:
-    """Return the name that a test whose *nodeid* holds a secret has in the journal at *path*.
+    """Return the node id in the journal at *path* that replaces a secret *nodeid*.
 
-    `None` if it has no such test.
+    `None` if the journal has no such test.
     """
     digest = f'"hidden":"{journal_format.hidden_digest(nodeid)}"'.encode("ascii")
     with suppress(OSError), path.open("rb") as file:
@@ -346,6 +349,9 @@ def find_hidden(path: Path, nodeid: str) -> str | None:
 
 
 def last_kind(path: Path) -> str:
-    """Return the kind of the last line of a file without reading all of it."""
+    """Return the kind of the last line of a file, empty if it cannot be read.
+
+    Only the end of the file is read.
+    """
     last = _parse(read_tail(path).rstrip().rpartition(b"\n")[2])
     return str(last.get("kind")) if last else ""

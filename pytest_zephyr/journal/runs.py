@@ -29,13 +29,14 @@ from pytest_zephyr.results.jobs import merge_sessions
 from pytest_zephyr.results.jobs import MergedResults
 
 
-#: How many of the newest journals are searched for delivered ones, and how many of the
-#: oldest one session checks.
-_SEARCHED = 500
-_CHECKED = 200
+#: The most journals that `prune` searches for delivered ones to keep, newest first.
+_MAX_SEARCHED = 500
 
-#: Milliseconds for which a run may go on, however many journals it has.
-_DAY = 24 * 3600 * 1000
+#: The most journals that one call of `prune` removes: the oldest ones.
+_MAX_CHECKED = 200
+
+#: Milliseconds after which no other job of a run is expected.
+_DAY_MS = 24 * 3600 * 1000
 
 #: How sessions of pytest name their journals.
 _SESSION_NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-[0-9a-f]{6}")
@@ -151,7 +152,7 @@ def _read_all(journals: Iterable[reader.Journal]) -> dict[Path, reader.Contents]
 class JournalSelection:
     """The journals to be sent, and the *problems* with those that cannot be read.
 
-    *dry_runs* are those of dry runs that were not named. *directories* may have more
+    *dry_runs* are journals of dry runs that are not sent. *directories* may have more
     journals of the same runs.
     """
 
@@ -192,6 +193,7 @@ def _of_same_run(
     known: Iterable[reader.Journal],
     overrides: Mapping[str, str] | None = None,
 ) -> list[reader.Journal]:
+    """Return the other *known* journals of one run, none if it has no run key."""
     header = journals[0].header
     if not header.key:
         return []
@@ -213,10 +215,11 @@ def open_all(
     *,
     recent: bool = False,
 ) -> list[reader.Journal]:
-    """Return the journals in *directories*, and add those that cannot be read to *problems*.
+    """Return the journals in *directories*, without the files of workers.
 
-    A *known* journal is not opened again. With *recent* only those that were written to
-    in the last day are opened.
+    Messages about those that cannot be read are added to *problems*. A *known* journal is
+    not opened again. With *recent* only those that were written to in the last day are
+    opened.
     """
     by_path = {journal.path: journal for journal in known}
     problems = [] if problems is None else problems
@@ -232,7 +235,7 @@ def open_all(
 
 def _is_recent(path: Path) -> bool:
     with suppress(OSError):
-        return path.stat().st_mtime * 1000 > now_ms() - _DAY
+        return path.stat().st_mtime * 1000 > now_ms() - _DAY_MS
     return False
 
 
@@ -254,19 +257,23 @@ def find_journals(paths: Iterable[Path]) -> JournalSelection:
             elif journal.header.dry_run and not named:
                 selection.dry_runs.append(path)
             else:
-                # Of two journals of one session the one with more of its tests is meant.
-                other = by_name.setdefault(journal.header.session, journal)
-                if other is not journal and journal.length() > other.length():
-                    by_name[journal.header.session] = journal
+                # Of two copies of one journal, the one with more about its tests is sent.
+                session = journal.header.session
+                other = by_name.setdefault(session, journal)
+                if (
+                    other is not journal
+                    and journal.count_test_records() > other.count_test_records()
+                ):
+                    by_name[session] = journal
     journals = []
     for journal in by_name.values():
         if journal.is_running():
-            selection.problems.append(f"{journal.path} is in use: its run goes on.")
+            selection.problems.append(f"{journal.path} is in use: its tests still run.")
         else:
             journals.append(journal)
     resolved = {each.path.resolve() for each in journals}
     selection.problems += [
-        f"{part} is a part of {whole_of(part)}; push that."
+        f"{part} is a part of another journal; push {whole_of(part)}."
         for part in parts
         if whole_of(part).resolve() not in resolved
     ]
@@ -281,12 +288,12 @@ def find_journals(paths: Iterable[Path]) -> JournalSelection:
 
 
 def journal_files(path: Path) -> list[Path]:
-    """Return the journal at *path*, or those in the directory, without parts of workers."""
+    """Return *path* itself, or the journals in that directory without workers' files."""
     return [each for each in _files(path) if path == each or "." not in each.stem]
 
 
 def discard(path: Path) -> None:
-    """Remove a journal, the files of its workers, and attachments no longer named.
+    """Remove a journal, its workers' files, and attachments that no journal names now.
 
     Raises JournalError if a file cannot be removed.
     """
@@ -321,7 +328,10 @@ def _open(
 
 
 def _lost_its_header(path: Path) -> bool:
-    """Return whether a session wrote more there than a header that a kill cut off."""
+    """Return whether a session's journal has a whole first line that is not a header.
+
+    A session that was killed while it wrote the header leaves no whole line.
+    """
     with suppress(OSError), path.open("rb") as file:
         return bool(_SESSION_NAME.fullmatch(path.stem)) and file.readline().endswith(
             b"\n"
@@ -330,38 +340,38 @@ def _lost_its_header(path: Path) -> bool:
 
 
 def prune(directory: Path, keep: int = 20) -> None:
-    """Remove delivered journals except the last *keep*, and attachments no longer named.
+    """Remove old delivered journals, and attachments that no journal names any more.
 
-    A delivered journal stays while another of its run is not delivered or still runs, and
-    for a day if it has a run key: the run may go on, and the worst result of its jobs
-    counts. A directory with very many journals is cleared in several sessions, so that
-    none has to read them all.
+    The last *keep* delivered journals stay. A delivered journal with a run key also stays
+    for a day, and while another journal of its run is not delivered: other jobs of the run
+    may follow, and the worst result of all jobs counts. A directory with very many journals
+    is cleared in several sessions, so that none has to read them all.
     """
     paths = journal_files(directory)[::-1]
-    newest = 0
-    while keep and newest < min(len(paths), _SEARCHED):
-        keep -= reader.last_kind(paths[newest]) == "delivered"
-        newest += 1
+    searched = 0
+    while keep and searched < min(len(paths), _MAX_SEARCHED):
+        keep -= reader.last_kind(paths[searched]) == "delivered"
+        searched += 1
     if keep:
         return
-    recent = now_ms() - _DAY
-    old = [
+    day_ago = now_ms() - _DAY_MS
+    removable = [
         journal
-        for path in paths[newest:][-_CHECKED:]
+        for path in paths[searched:][-_MAX_CHECKED:]
         if reader.last_kind(path) == "delivered"
         and (journal := _open(path, [])) is not None
-        and not (journal.header.key and journal.header.started >= recent)
+        and not (journal.header.key and journal.header.started >= day_ago)
     ]
-    if any(journal.header.key for journal in old):
+    if any(journal.header.key for journal in removable):
         needed = {
             journal.header.identity()
             for journal in open_all([directory])
             if journal.header.key and not journal.is_delivered()
         }
-        old = [each for each in old if each.header.identity() not in needed]
-    if not old:
+        removable = [each for each in removable if each.header.identity() not in needed]
+    if not removable:
         return
-    names = {journal.path.name for journal in old}
+    names = {journal.path.name for journal in removable}
     for path in _files(directory):
         if path.name in names or whole_of(path).name in names:
             with suppress(OSError):
@@ -375,10 +385,10 @@ def _prune_files(directory: Path) -> None:
     named: set[str] = set()
     for path in _files(directory):
         try:
-            named |= reader.Journal(path).files()
+            named |= reader.Journal(path).attachment_digests()
         except JournalError:
             if path.exists():
-                # A newer version may have written it, and it may name any of them.
+                # It may be of a newer version, and may name any of the attachments.
                 return
     remove_unnamed(directory / DIRECTORY, named)
 
@@ -390,8 +400,8 @@ def group(
 ) -> list[Run]:
     """Group *journals* into runs, in the order in which these began.
 
-    *overrides* are options that replace those of all journals. *directories* are directories that
-    may have more journals of the same runs, besides their own.
+    *overrides* are options that replace those of all journals. *directories* may have more
+    journals of the same runs, as may the directories of *journals*.
     """
     journals = list(journals)
     groups: dict[tuple[str, ...], list[reader.Journal]] = {}

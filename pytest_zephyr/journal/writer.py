@@ -1,6 +1,7 @@
 """Writes a journal line by line, to a disk that may be full.
 
-Only one digit of the header is ever rewritten, so a kill costs at most half a line.
+Lines are only appended, except for one digit of the header, so a kill leaves at most one
+incomplete line.
 """
 
 from __future__ import annotations
@@ -29,15 +30,16 @@ from pytest_zephyr.origin import System
 from pytest_zephyr.secret import Scrubber
 
 
+#: The suffix of the names of journals.
 SUFFIX = ".jsonl"
 
-#: How other names in a directory of journals begin.
+#: How the names of our other files in a directory of journals begin.
 _OUR_PREFIXES = ("files", "sandbox.db")
 
-#: What stands in the header before a digit that becomes 1 when the disk refuses a line.
+#: The bytes of the header before the digit that becomes 1 when the disk refuses a line.
 _CUT = b'"cut":'
 
-#: Values that must not change, even if a password is an ordinary word.
+#: Keys whose values must not change, even if a password is an ordinary word.
 _NEVER_SCRUBBED = {
     "kind",
     "when",
@@ -59,9 +61,9 @@ class JournalWriter:
     """Appends to one journal file.
 
     The operating system gets each line at once, so a killed process loses nothing. When
-    the disk refuses a line, *broken* says why, all further lines stay in memory, and the
-    header says that the file is not complete. Otherwise a journal without an end would be
-    read as a session that died.
+    the disk refuses a line, *broken* says why, all further lines stay in *unwritten*, and
+    the header says that the file is not complete: otherwise a journal without an end
+    would be read as a session that died.
     """
 
     def __init__(self, path: Path, scrub: Scrubber | None = None) -> None:
@@ -69,9 +71,9 @@ class JournalWriter:
         self.scrub = scrub or Scrubber()
         self.broken: OSError | None = None
         self.unwritten: list[bytes] = []
-        # The lines of this process are not sent by its children, too.
+        # A child process must not send the lines of this process again.
         call_in_children(self.take_unwritten)
-        # Returns the lines to write again if the file was lost.
+        # Returns the lines to write again if lines of the file were lost.
         self.lines_to_repeat: Callable[[], Iterable[str]] = tuple
         self._file: OpenFile | None = None
         self._pid = System.process_id()
@@ -90,7 +92,7 @@ class JournalWriter:
         else:
             # Some network file systems refuse locks, or grant all of them.
             header = replace(header, unlocked=not is_locked(path))
-        # It holds no secret, and a password may be an ordinary word.
+        # Not scrubbed: it holds no secret, but may hold a word that is also a password.
         encoded = System.encode(journal_format.header_line(header))
         line = encoded.encode("ascii") + b"\n"
         writer._append(line)
@@ -113,17 +115,19 @@ class JournalWriter:
             return writer
         if not writer._file.locked:
             writer.close()
-            msg = f"{path} is in use: its run goes on, or another push is sending it."
+            msg = (
+                f"{path} is in use: its tests still run, or another push is sending it."
+            )
             raise JournalError(msg)
         if not (read_tail(path) or b"\n").endswith(b"\n"):
-            # The next line must not continue it.
+            # The next line must not continue half a line.
             writer._write(b"\n")
             writer.append(TORN)
         return writer
 
     @property
     def is_ours(self) -> bool:
-        """Whether this process, not a parent that it was forked from, opened the journal."""
+        """Whether this process opened the journal, and not one that it was forked from."""
         return System.process_id() == self._pid
 
     def append(self, *lines: dict[str, Any]) -> None:
@@ -151,7 +155,10 @@ class JournalWriter:
                 path.unlink()
 
     def take_unwritten(self) -> list[str]:
-        """Return the lines that the disk refused, for another process to write, and forget them."""
+        """Return the lines that the disk refused, and forget them.
+
+        Another process writes them.
+        """
         lines = [line.decode("ascii") for line in self.unwritten]
         self.unwritten.clear()
         return lines
@@ -162,7 +169,7 @@ class JournalWriter:
             self._append(line.encode("ascii"))
 
     def retry(self) -> None:
-        """Write the lines that the disk refused, and a file that was removed.
+        """Write the lines that the disk refused, and write a removed file again.
 
         Unless *broken* is set afterwards, all lines are on disk.
         """
@@ -183,7 +190,7 @@ class JournalWriter:
         try:
             content = removed.read_all()
         except OSError:
-            content = self._repaired(b"")
+            content = self._repair(b"")
         removed.close()
         self._file = None
         try:
@@ -193,13 +200,16 @@ class JournalWriter:
         if not self._write(content):
             self.unwritten[:0] = content.splitlines(keepends=True)
 
-    def _repaired(self, rest: bytes) -> bytes:
-        """Return the *rest* of a journal, marked as cut, with its first lines again."""
+    def _repair(self, rest: bytes) -> bytes:
+        """Return the content of a journal of which only *rest* is left.
+
+        It is the header, marked as cut, the whole lines of *rest*, and the lines to repeat.
+        """
         lines = rest[len(self._header) :] if rest.startswith(self._header) else b""
         lines = lines[: lines.rfind(b"\n") + 1]
         self._header = self._header.replace(_CUT + b"0", _CUT + b"1", 1)
-        again = map(self._encode, self.lines_to_repeat())
-        return b"".join([self._header, lines, *again])
+        repeated = map(self._encode, self.lines_to_repeat())
+        return b"".join([self._header, lines, *repeated])
 
     def _encode(self, text: str) -> bytes:
         """Return a line as bytes, without credentials."""
@@ -213,6 +223,7 @@ class JournalWriter:
         return text.encode("ascii") + b"\n"
 
     def _write(self, data: bytes) -> bool:
+        """Append *data* to the file; return whether that worked."""
         if self._file is None or System.process_id() != self._pid:
             return False
         try:
@@ -223,7 +234,7 @@ class JournalWriter:
                     self._file.remove_end(written)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except Shortened:
-            data = self._repaired(self._file.read_all()) + data
+            data = self._repair(self._file.read_all()) + data
             self._file.remove_end()
             return self._write(data)
         except OSError as error:
@@ -235,7 +246,10 @@ class JournalWriter:
         return True
 
     def _open_again(self, closed: OpenFile) -> bool:
-        """Open the file again if a test has closed or replaced its descriptor."""
+        """Open the file again if a test has closed or replaced its descriptor.
+
+        Return whether the file was opened again.
+        """
         if closed.is_open or not closed.is_there:
             return False
         with suppress(OSError):
@@ -244,7 +258,7 @@ class JournalWriter:
         return False
 
     def _mark_cut(self, cut: bytes) -> None:
-        """Change one digit of the header in place, which needs no room on the disk."""
+        """Write the digit *cut* into the header, which needs no room on the disk."""
         if self._file is not None and self._header:
             with suppress(OSError):
                 self._file.overwrite(self._header.index(_CUT) + len(_CUT), cut)
@@ -270,7 +284,7 @@ def make_directory(directory: Path) -> None:
 
 
 def read_tail(path: Path) -> bytes:
-    """Return the last bytes of a file, none if another process has removed it."""
+    """Return the last bytes of a file, none if it cannot be read."""
     with suppress(OSError), path.open("rb") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
         return file.read()
@@ -283,7 +297,7 @@ def worker_journal(
     """Start the file of a *worker* next to the journal at *path*."""
     main = Path(path)
     if not main.exists():
-        # It runs on another machine: its lines travel with its reports.
+        # The worker runs on another machine: its lines travel with its reports.
         return JournalWriter(part_of(main, worker), scrub)
     header = Header(main.stem, worker=worker)
     return JournalWriter.create(part_of(main, worker), header, scrub)

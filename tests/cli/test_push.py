@@ -247,7 +247,7 @@ def test_a_journal_of_a_newer_version_is_refused(push, journal):
 
     assert code == 2
     assert "has format 99" in printed
-    assert "Install a newer one" in printed
+    assert "Install a newer version" in printed
 
 
 def test_an_incomplete_last_line_is_skipped(push, journal, target):
@@ -391,7 +391,10 @@ def test_files_of_workers_belong_to_their_journal(pytester, push, run_zephyr, ta
     (part,) = (pytester.path / ".zephyr").glob("*.gw0.jsonl")
     (journal,) = ran.journals
 
-    assert push(part) == (2, f"zephyr: {part} is a part of {journal}; push that.\n")
+    assert push(part) == (
+        2,
+        f"zephyr: {part} is a part of another journal; push {journal}.\n",
+    )
     code, printed = push(*sorted((pytester.path / ".zephyr").glob("*.jsonl")))
 
     assert code == 0

@@ -96,7 +96,7 @@ def test_limits_apply_to_each_file_and_to_all(directory, tmp_path):
     take(store, b"1234")
     take(store, b"1234")
     share = "the share of this process in zephyr_attach_max_total"
-    assert reason(store, b"abc") == f"more than 6, {share}"
+    assert reason(store, b"abc") == f"all attachments would exceed 6, {share}"
     take(store, b"ab")
 
 

@@ -401,7 +401,7 @@ def test_another_format_is_refused(path, version):
         Journal(path)
 
     assert str(caught.value).startswith(f"{path} has format ")
-    assert "Install a newer one" in str(caught.value)
+    assert "Install a newer version" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -804,7 +804,7 @@ def test_any_record_can_be_written_and_read(records: list[Record]) -> None:
     with tempfile.TemporaryDirectory() as directory:
         path = write(Path(directory) / "run.jsonl", *written)
         nowhere = Path(directory) / "none.jsonl"
-        header = {"kind": "header", "format": journal_format.FORMAT}
+        header = {"kind": "header", "format": journal_format.FORMAT_VERSION}
 
         assert read(path) == records
         unwritten = [json.dumps(each).encode("ascii") for each in (header, *written)]
@@ -927,7 +927,7 @@ def test_a_pipe_is_no_journal_and_is_not_waited_for(path):
 
 def test_a_line_above_the_limit_is_skipped_and_counted_once(path, monkeypatch):
     """It is read in parts, and the next line is read."""
-    monkeypatch.setattr(journal_reader, "_LONGEST", 1000)
+    monkeypatch.setattr(journal_reader, "_MAX_LINE_BYTES", 1000)
     write(path, json.loads(journal_format.item_text(ITEM)))
     with path.open("ab") as file:
         file.write(b"x" * 5500 + b"\n")

@@ -128,7 +128,7 @@ def test_a_part_of_a_journal_is_not_sent_alone(tmp_path, monkeypatch):
     search = find_journals([part])
 
     assert search.journals == []
-    assert search.problems == [f"{part} is a part of {whole}; push that."]
+    assert search.problems == [f"{part} is a part of another journal; push {whole}."]
     write(whole)
     monkeypatch.chdir(tmp_path)
     for paths in ([part, whole], [Path("a.gw0.jsonl"), tmp_path], [whole, part.name]):
@@ -563,7 +563,7 @@ def test_a_directory_of_many_is_cleared_in_several_sessions(tmp_path, monkeypatc
             tmp_path / f"{number:02}.jsonl",
             journal_format.line_of(journal_format.AllDelivered()),
         )
-    monkeypatch.setattr(runs, "_CHECKED", 15)
+    monkeypatch.setattr(runs, "_MAX_CHECKED", 15)
     left = []
     for _session in range(4):
         prune(tmp_path, keep=5)
