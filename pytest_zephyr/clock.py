@@ -1,7 +1,8 @@
 """Wall time that tests cannot change, and time budgets.
 
-The wall clock is read once, before the first conftest is loaded; the monotonic clock gives
-the time since then: time-machine changes the functions of the wall clock themselves.
+The wall clock is read once, before the first conftest is loaded. The time since then comes
+from the monotonic clock, because time-machine changes the functions of the wall clock
+themselves.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pytest_zephyr.origin import WALL_OFFSET
 
 
 def now_ms() -> int:
-    """Return milliseconds since the epoch."""
+    """Return the current time in milliseconds since the epoch."""
     return int((WALL_OFFSET + System.monotonic()) * 1000)
 
 
@@ -29,7 +30,7 @@ def elapsed() -> float:
 class Deadline:
     """A budget of *seconds*, counted on a monotonic clock from its creation.
 
-    *reason* says where it comes from, for a budget that a message names.
+    *reason* says where the budget comes from; messages show it.
     """
 
     def __init__(self, seconds: float, reason: str = "") -> None:

@@ -1,9 +1,9 @@
-"""Values as JSON and back, by their type hints: in messages and in lines of a journal.
+"""Converts values to JSON and back by type hints, for messages and journal lines.
 
-A dataclass becomes an object without the fields that have their defaults; when it is
-read, missing keys get their defaults, and keys that are not fields are ignored. The key of
-a field is its name, or ``key`` in its metadata. A mapping becomes an object if all its keys
-are texts, otherwise a list of pairs.
+A dataclass becomes an object without the fields that have their defaults. When the object
+is read, missing fields get their defaults, and keys that are not fields are ignored. The
+key of a field is its name, or ``key`` in its metadata. A mapping becomes an object if all
+its keys become texts, otherwise a list of pairs.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from pytest_zephyr.secret import Secret
 
 Kind = TypeVar("Kind")
 
-#: Returns the value that some data of JSON stands for. Raises TypeError or ValueError.
+#: Converts parsed JSON to a value. Raises TypeError or ValueError.
 Reader = Callable[[Any], Any]
 
 #: The plain types of JSON.
 _PLAIN_TYPES = (str, int, float, bool, type(None))
 
-#: Types that become a text, and how each is read from it.
+#: The reader of each type that is written as a text.
 _TEXT_READERS: Mapping[type, Reader] = {
     Path: Path,
     date: date.fromisoformat,
@@ -48,7 +48,7 @@ def dump(value: object) -> str:
 
 
 def load(kind: type[Kind], text: str) -> Kind:
-    """Return the value that `dump` got. Raises ValueError or TypeError."""
+    """Return the value of type *kind* that `dump` wrote. Raises ValueError or TypeError."""
     hint: Any = kind
     value: Kind = reader(hint)(json.loads(text))
     return value
@@ -80,7 +80,10 @@ def to_json(value: object) -> Any:
 
 @functools.cache
 def _defaults(kind: Any) -> list[tuple[str, str, object]]:
-    """Return key, name and default of each field of a dataclass; the default may be `MISSING`."""
+    """Return the key, name and default of each field of a dataclass.
+
+    The default is `MISSING` if the field has none.
+    """
     return [
         (
             field.metadata.get("key", field.name),

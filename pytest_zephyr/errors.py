@@ -7,7 +7,7 @@ ZephyrError
       - ZephyrWriteUnanswered  no usable answer to a write: it may have happened or not
   + ZephyrBadAnswer         an answer we cannot use; carries its status
       - ZephyrUnauthorized  401, 403
-      - ZephyrRefused       another status that stays, or a body that cannot be used
+      - ZephyrRefused       another status that a retry does not change, or an unusable body
           - ZephyrNotFound  404, 405, 410: the server does not have this address
   + JournalError            a journal cannot be read or written
       - NotAJournal         the file is not a journal, or has no first line
@@ -15,7 +15,7 @@ ZephyrError
   + Interrupted             the user pressed Ctrl-C
 
 A message says what did not work, with which value from where, and what to do next. It is
-one line, or one line for each problem. No message has a secret.
+one line, or one line for each problem. No message contains a secret.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _CODES_BY_STATUS: dict[int, Code] = {401: "login-failed", 403: "permission-denie
 
 
 class ZephyrError(Exception):
-    """Base class of the errors that users see; *code* is their name for scripts."""
+    """Base class of the errors that users see; *code* is the problem's name for scripts."""
 
     code: Code = "error"
 
@@ -77,7 +77,7 @@ class InvalidValue(ValueError):
 
 
 class TargetNotFound(ZephyrError):
-    """The target cannot be found, or not be created, with these settings.
+    """The target cannot be found or created with these settings.
 
     *option* names the option with the wrong value, such as ``phase``; it is empty if there
     is none. *suggestion* is the value that was probably meant, `None` if no value is close.

@@ -1,4 +1,4 @@
-"""The state of this process, and functions of the system, before a test can change them."""
+"""State of this process and functions of the system, saved before a test changes them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ PACKAGE_PARENT = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - fa
 
 
 class System:
-    """Saved functions, in a class: pyfakefs and freezegun replace those in modules."""
+    """Saved functions.
+
+    They are in a class because pyfakefs and freezegun replace functions in modules.
+    """
 
     open, close, read, write = os.open, os.close, os.read, os.write
     seek, truncate, stat, fstat = os.lseek, os.ftruncate, os.stat, os.fstat

@@ -1,8 +1,9 @@
 """The messages between the test process and the sender, each one line of JSON.
 
 The sender starts with `Hello`. Then it answers one request, `Check` or `Push`, and the
-`LookUp` that may follow a check. While it pushes, it sends `Progress` messages. Secrets are
-readable in a message: it is for a pipe between two processes of one user, never for a file.
+`LookUp` that may follow a check. While it pushes, it sends `Progress` messages. Messages
+hold secrets in plain text, so they are written only to a pipe between two processes of one
+user, never to a file.
 """
 
 from __future__ import annotations
@@ -53,8 +54,9 @@ class Check:
 class LookUp:
     """After `Checked`: look up test cases in Zephyr; answered with `LookedUp`.
 
-    With *all* there is no maximum number, and test cases that are not in the phase are
-    problems, too.
+    Without *all* only test cases that Zephyr does not know are problems, and the number
+    of look-ups may be limited. With *all* every test case that is not in the phase is a
+    problem.
     """
 
     cases: tuple[CaseRef, ...]
@@ -63,10 +65,10 @@ class LookUp:
 
 @dataclass(frozen=True)
 class Push:
-    """Send a journal at the end of its session; answered with `Pushed`.
+    """Push the results in a journal at the end of its session; answered with `Pushed`.
 
     *unwritten* are lines of the journal that could not be written to disk. *facts* are
-    those of `LookedUp`, unchanged.
+    those of `LookedUp`, unchanged; they are empty if there was no look-up.
     """
 
     settings: Settings
@@ -98,8 +100,8 @@ class Checked:
 class LookedUp:
     """The *problems* with test cases that were looked up: case, text for people, and code.
 
-    *error* says why they could not be looked up. *facts* is what the sender has read
-    from the server, as JSON, so that a push need not read it again.
+    *error* says why the test cases could not be looked up. *facts* is what the sender has
+    read from the server, as JSON, so that a push need not read it again.
     """
 
     problems: tuple[tuple[Any, ...], ...] = ()
@@ -109,7 +111,7 @@ class LookedUp:
 
 @dataclass(frozen=True)
 class Progress:
-    """How many of the *total* results or attachments are *done*; *what* names them."""
+    """How many of the *total* results or attachments (*what*) are *done*."""
 
     done: int
     total: int
@@ -126,7 +128,7 @@ class Pushed:
 
 @dataclass(frozen=True)
 class Broken:
-    """The sender ends without an answer because of *error*; a *bug* should be reported."""
+    """The sender ends without an answer because of *error*; *bug* says that it is a bug."""
 
     error: str
     bug: bool = False
@@ -151,6 +153,6 @@ def decode(line: bytes) -> Message:
         document = json.loads(line)
         message: Message = codec.reader(_KINDS[document["kind"]])(document)
     except (ValueError, KeyError, TypeError) as error:
-        # The line may hold a credential.
+        # The original error may hold the line, and the line a credential.
         raise ProtocolError(f"no message of version {VERSION}: {error!r}") from None
     return message

@@ -1,4 +1,4 @@
-"""Hide secrets: in values, addresses, texts and JSON."""
+"""Hides secrets in values, addresses, texts and JSON."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ HIDDEN = "<hidden>"
 
 
 def mask_userinfo(url: str) -> str:
-    """Return *url* with all between its scheme and the last ``@`` hidden."""
+    """Return *url* with everything between its scheme and its last ``@`` hidden."""
     return re.sub(r"^((?:\w+:)?//)?.*@", rf"\1{HIDDEN}@", url, flags=re.DOTALL)
 
 
 class Secret:
     """A password or token; only `reveal` returns it.
 
-    `repr`, `str`, format and pickle have ``<hidden>`` instead, and JSON encoders raise.
+    `repr`, `str`, `format` and pickles show ``<hidden>``; `json.dumps` raises TypeError.
     """
 
     __slots__ = ("_value",)
@@ -67,12 +67,13 @@ class Scrubber:
         return text
 
     def clean_line(self, text: str) -> str:
-        """Return *text* on one line, safe to print: the name of a test may be in it."""
+        """Return *text* without secrets and on one line, so that it is safe to print."""
         return one_line(self(text))
 
     def has_secret(self, document: str) -> bool:
         """Return whether the text of a JSON *document* contains a secret."""
-        for secret in self._json_secrets:  # noqa: SIM110 - a loop is faster, and this runs for every line
+        # A loop is faster than any(), and this runs for every line of a journal.
+        for secret in self._json_secrets:  # noqa: SIM110
             if secret in document:
                 return True
         return False

@@ -11,7 +11,7 @@ MAX_NAME_LENGTH = 255
 
 
 def one_line(text: str) -> str:
-    """Return *text* with the characters escaped that are not printable."""
+    """Return *text* with line breaks and other unprintable characters escaped."""
     if text.isprintable():
         return text
     return "".join(
@@ -21,7 +21,7 @@ def one_line(text: str) -> str:
 
 
 def format_size(size: int) -> str:
-    """Return *size* in bytes, rounded: ``512``, ``1.5K``, ``10M``."""
+    """Return a rounded text for *size*, in bytes: ``512``, ``1.5K``, ``10M``."""
     for unit, factor in (("G", 1024**3), ("M", 1024**2), ("K", 1024)):
         if size >= factor:
             return f"{size / factor:.1f}".removesuffix(".0") + unit
@@ -34,7 +34,7 @@ def short_digest(text: str, length: int) -> str:
 
 
 def shorten_name(name: str) -> str:
-    """Return *name*; one that is too long for the server is cut and gets a digest."""
+    """Return *name*; if it is too long for the server, cut it and add its digest."""
     if len(name) <= MAX_NAME_LENGTH:
         return name
     return f"{name[: MAX_NAME_LENGTH - 10]}… {short_digest(name, 8)}"

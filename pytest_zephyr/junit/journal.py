@@ -52,9 +52,8 @@ class Importer:
     """Writes the results of XML files to journals.
 
     *test_count* is how many tests were written, *unmapped_count* how many of them have no
-    test case.
-    *problems* are messages about invalid ids of test cases, and about failed suites
-    without a test case.
+    test case. *problems* are messages about invalid ids of test cases, and about failed
+    suites without a test case.
     """
 
     def __init__(
@@ -79,7 +78,7 @@ class Importer:
         )
 
     def write(self, files: Sequence[Path], header: journal_format.Header) -> Path:
-        """Return the journal with the results of *files*; write it unless it exists.
+        """Write the results of *files* to a journal, unless there is one; return its path.
 
         Raises ReportError.
         """
@@ -120,7 +119,8 @@ class Importer:
 
     def _append(self, tests: Iterable[TestElement], writer: JournalWriter) -> None:
         ended = 0
-        # How many tests have a name. The keys are hashes, because names may be many and long.
+        # How many tests have each name. The keys are hashes, because there may be many long
+        # names.
         counts = Counter[int]()
         for test in tests:
             name_hash = hash(test.full_name)
@@ -248,8 +248,8 @@ def _with_ending(
 def find_file(name: str, directory: Path) -> Path | None:
     """Return the file in *directory* that has the path *name*, `None` without one.
 
-    On another machine the path may begin elsewhere, so its last parts are tried, too; at
-    least two, if there are two. The XML may be from strangers, so hidden files and files
+    On another machine the path may begin elsewhere, so it is also tried without its first
+    parts, down to the last two. The XML may come from strangers, so hidden files and files
     outside of *directory* are not found, not even through ``..`` or a link.
     """
     parts = [part for part in re.split(r"[\\/]+", name) if part][-20:]

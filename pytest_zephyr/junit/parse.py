@@ -23,7 +23,7 @@ from pytest_zephyr.text import shorten
 #: ``rerun`` are about another attempt of the test.
 _ENDINGS = re.compile(r"(flaky|rerun|)(failure|error|skipped|ignored)", re.IGNORECASE)
 
-#: The first letters of values of the attributes `status` and `result`, with which some
+#: The first four letters of the attributes `status` and `result`, with which some
 #: tools say how a test ended, instead of an element.
 _OUTCOMES = {
     "fail": "failure",

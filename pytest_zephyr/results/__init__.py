@@ -1,3 +1,3 @@
-"""Records, outcomes, evidence and plans as plain values."""
+"""Results as plain values, from the records of tests to the plan, notes and reports."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reads test cases from texts: ``101``, ``TC-101``, ``alt:AUTH-1``."""
+"""Parses ids and Alt IDs of test cases: ``101``, ``TC-101``, ``alt:AUTH-1``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SEPARATORS = re.compile(r"[,;\n]")
 
 
 class CaseIdParser:
-    """Reads test cases from texts; *id_prefix* is a pattern for the prefix of ids."""
+    """Parses ids and Alt IDs; *id_prefix* is a pattern for the optional prefix of ids."""
 
     def __init__(self, id_prefix: str) -> None:
         self._id = re.compile(
@@ -27,7 +27,10 @@ class CaseIdParser:
         )
 
     def parse_id(self, value: object) -> int | None:
-        """Return the id in a number or a text such as ``TC-101``, `None` if it has none."""
+        """Return the id in *value*, a number or a text such as ``TC-101``.
+
+        Returns `None` if *value* is not a valid id.
+        """
         if isinstance(value, str):
             match = self._id.fullmatch(value.strip())
             value = int(match["zephyr_id"]) if match else None
@@ -38,7 +41,7 @@ class CaseIdParser:
     def parse(self, text: str) -> list[CaseRef]:
         """Return the test cases in *text*, separated by commas, semicolons or line breaks.
 
-        Raises ValueError.
+        Raises ValueError for a part that is neither an id nor an Alt ID.
         """
         return [
             self._parse_case(part.strip())

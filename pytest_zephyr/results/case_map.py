@@ -16,10 +16,11 @@ from pytest_zephyr.text import first_few
 
 @dataclass(frozen=True, slots=True)
 class MapRow:
-    """One row: a pattern for tests, their test cases, and its line in the file.
+    """One row of a mapping file, in *line*: a pattern for tests, and their test cases.
 
-    The pattern is the name of a test, in which ``*`` stands for any text; brackets are
-    those of parameters. A row without *cases* is still to be filled in.
+    The pattern is the name of a test, in which ``*`` stands for any text. Other characters
+    stand for themselves, also the brackets of parameters. A row without *cases* is still
+    to be filled in.
     """
 
     line: int
@@ -30,8 +31,9 @@ class MapRow:
 class CaseMap:
     """Finds the test cases of tests by their names, and notes which rows were used.
 
-    An exact name takes precedence over a ``*``, then the first row does. Rows with the same
-    pattern are merged. The number of rows hardly affects how long one test takes.
+    A row with the exact name takes precedence over patterns with ``*``, and an earlier row
+    over a later one. Rows with the same pattern are merged. The number of rows hardly
+    affects the time of a look-up.
     """
 
     def __init__(self, rows: Iterable[MapRow] = (), source: str = "the map") -> None:
@@ -59,7 +61,7 @@ class CaseMap:
                 self._exact.setdefault(name, []).append(number)
                 if len(parts := name.split("*")) > 1:
                     globs.append((parts, number, set(chain(*map(_trigrams, parts)))))
-        # Index each glob by its rarest trigram; one without a trigram is tried with every name.
+        # Index each glob by its rarest trigram; a glob without one is tried with every name.
         self._globs: dict[str, list[tuple[list[str], int]]] = {}
         counts = Counter(chain(*(trigrams for _parts, _number, trigrams in globs)))
         for parts, number, trigrams in globs:
@@ -67,7 +69,10 @@ class CaseMap:
             self._globs.setdefault(rarest, []).append((parts, number))
 
     def cases_of(self, test: str, names: Iterable[str]) -> tuple[CaseRef, ...]:
-        """Return the test cases of a *test* with these *names*; *test* is for messages."""
+        """Return the test cases of a test with these *names*, empty if no row matches.
+
+        *test* is its name in messages.
+        """
         names = dict.fromkeys(names)
         exact: list[int] = []
         globs: set[int] = set()
@@ -88,8 +93,8 @@ class CaseMap:
     ) -> list[str]:
         """Return lines about rows without an effect, and tests that match several rows.
 
-        Rows for which *is_selected* is false may match no test: those tests were not
-        selected.
+        Rows for which *is_selected* is false are not reported if they match no test,
+        because their tests were not selected.
         """
         unused = (
             row for number, row in enumerate(self._rows) if number not in self._used

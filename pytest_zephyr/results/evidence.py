@@ -12,7 +12,8 @@ from typing import get_args
 #: The value of a field: plain JSON.
 FieldValue = str | int | float | bool
 
-# Type and name become headers of a request, where a line break would start another one.
+# Types and names of files become headers of a request. A line break in them would start
+# another header.
 _CONTENT_TYPE = re.compile(
     r"[\w!#$%&'*+.^`|~-]+/[\w!#$%&'*+.^`|~-]+(?: *; *[ -~]*)?", re.ASCII
 )
@@ -39,7 +40,10 @@ class Field:
 
 @dataclass(frozen=True)
 class File:
-    """An attachment; *digest* (SHA-256) is the name of its copy next to the journal."""
+    """An attachment with its content type, and its size in bytes.
+
+    *digest* (SHA-256) is the name of its copy next to the journal.
+    """
 
     name: str
     type: str
@@ -52,8 +56,8 @@ class Step:
     """A step, recorded when it begins, and again with its *outcome* when it ends.
 
     *number* counts the steps of a test in the order they began. *label* is a text or the
-    number of a step of the test case. *at* is the time of the record in milliseconds since
-    the epoch.
+    number of a step of the test case. *depth* is the number of steps around it. *at* is the
+    time of the record in milliseconds since the epoch.
     """
 
     number: int
@@ -66,7 +70,10 @@ class Step:
 
 @dataclass(frozen=True)
 class LeftOutFile:
-    """An attachment that was not copied, and why; *by_limit* if it exceeds a size limit."""
+    """An attachment that was not copied, and the reason.
+
+    *size* is in bytes, 0 if it is not known. *by_limit* says that a size limit is exceeded.
+    """
 
     name: str
     size: int
@@ -106,7 +113,10 @@ NO_EVIDENCE = Evidence()
 
 
 def gather(evidence_values: Iterable[EvidenceValue]) -> Evidence:
-    """Group *evidence_values* by kind, without repetitions; the last value of a field counts."""
+    """Return *evidence_values* grouped by type, without repetitions.
+
+    The last value of a field counts, and the last record of a step.
+    """
     by_kind: dict[type[EvidenceValue], dict[object, Any]] = {
         kind: {} for kind in get_args(EvidenceValue)
     }

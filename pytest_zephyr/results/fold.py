@@ -37,7 +37,7 @@ def is_repeated(report: Report) -> bool:
 def classify(report: Report) -> Outcome | None:
     """Return the outcome that pytest shows for *report*, `None` if it shows none.
 
-    That is a passed setup or teardown, or an attempt that will be repeated.
+    It shows none for a passed setup or teardown, and for an attempt that will be repeated.
     """
     if is_repeated(report):
         return None
@@ -47,7 +47,7 @@ def classify(report: Report) -> Outcome | None:
         return Outcome.FAILED if report.when == "call" else Outcome.ERROR
     if report.outcome == "skipped":
         return Outcome.XFAILED if report.xfail else Outcome.SKIPPED
-    if report.when != "call" or report.outcome != "passed":
+    if report.when != "call":
         return None
     return Outcome.XPASSED if report.xfail else Outcome.PASSED
 
@@ -76,8 +76,8 @@ class _Attempts:
     def add(self, report: Report) -> None:
         repeated = is_repeated(report)
         failure = report if repeated or report.outcome == "failed" else None
-        # The report of a crash has no attempt: it ended the last one, or the one after
-        # it if a rerun was announced.
+        # The report of a crash has no attempt number. The crash ended the last attempt, or
+        # the next one if a rerun was announced.
         attempt = report.attempt
         if report.when == "???":
             attempt = self.last + (self.rerun and not repeated)
@@ -109,9 +109,9 @@ class _Attempts:
 
     @property
     def final_outcome(self) -> Outcome | None:
-        """The outcome, `None` before the last attempt is finished.
+        """The outcome; `None` until the last attempt is finished, or if it is repeated.
 
-        ``UNRUN`` if the test was only set up.
+        It is ``UNRUN`` if setup and teardown passed, and the call has no report.
         """
         if not self.finished or self.rerun:
             return None
@@ -122,8 +122,8 @@ class _Attempts:
 class _Node:
     """The *result* of one node, incomplete before the last record.
 
-    *workers* has its attempts by worker, *marker_evidence* the evidence that its markers
-    give. *markers_changed* says that they were changed while the test ran.
+    *workers* has its attempts on each worker, *marker_evidence* the evidence that its
+    markers give. *markers_changed* says that they were changed while the test ran.
     """
 
     result: NodeResult
@@ -158,7 +158,7 @@ class _Node:
         return any(each.worker == worker and not each.finished for each in self.workers)
 
     def evidence(self, entries: Sequence[EvidenceEntry]) -> Evidence:
-        """Return the evidence of the last attempt, even if that has no reports."""
+        """Return the evidence of markers and of the last attempt, even without reports."""
         if not entries and not self.marker_evidence:
             return NO_EVIDENCE
         last = {each.worker: each.last for each in self.workers}
@@ -218,9 +218,10 @@ def fold(
     *,
     setup_only: bool = False,
 ) -> list[NodeResult]:
-    """Fold *records* by node: the last attempt counts, and its worst report decides.
+    """Return one result for each node id in *records*.
 
-    With *setup_only* no test is called, as with ``--setup-plan``.
+    The last attempt of a node counts, and its worst report decides. With *setup_only* no
+    test is called, as with ``--setup-plan``.
 
     No outcome is final before the last record: a rerun comes after a teardown, a failed
     subtest is reported before the call of its test, and after a crash no teardown is
@@ -265,7 +266,7 @@ def fold(
 def _find_running(nodes: Mapping[str, _Node], crash: Report) -> _Node | None:
     """Return the running test that *crash* ended, `None` if there is none.
 
-    Several tests may have its node id.
+    Several tests may have the same node id.
     """
     count, node = 1, nodes.get(crash.nodeid)
     while node is not None and not node.runs_on(crash.worker):

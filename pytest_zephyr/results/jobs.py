@@ -1,11 +1,11 @@
-"""Decides which results of a test count if several sessions of a run have one.
+"""Decides which results of a test count if several sessions of a run have results of it.
 
 Within a job the last attempt of a test counts. The results of several jobs all count, so
 that the worst decides later. Two sessions are attempts of one job if everything in `Job`
 except *attempt* is equal and the first was over when the second began, or if everything
-except *host* and *checkout* is equal and the CI service gives the second a higher attempt.
-All others are separate jobs. A test that was skipped or not run replaces no result of a
-test that ran.
+except *host*, *checkout* and *attempt* is equal and the CI service gives the second a
+higher attempt. All others are separate jobs. A test that was skipped or not run replaces no
+result of a test that ran.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ class Job:
 class Session:
     """The results of one journal; times are in milliseconds since the epoch.
 
-    Without a *job* it is a job of its own. *still_running* names the sessions that ran when
-    it ended; such a session was not over before, even if its journal has no end.
-    It is not *complete* if some files could not be collected.
+    A session without a *job* is a job of its own. *still_running* names the sessions that
+    were running when this one ended. It follows none of them, even if their journals have
+    no end. A session is not *complete* if some files could not be collected.
     """
 
     name: str
@@ -109,10 +109,11 @@ class Session:
 class MergedResults:
     """The results that count.
 
-    *ended* says when each session was over, by name; *incomplete* names those that are not
-    complete. *replaced* counts the results of one session that another replaced.
-    *separate_jobs* says why two sessions with different outcomes of a test are two jobs;
-    the session with the worse outcome comes first.
+    *ended* has the end of each session by name, in milliseconds since the epoch.
+    *incomplete* names the sessions that are not complete. *replaced* counts the results of
+    one session that another replaced. *separate_jobs* says why two sessions with
+    different outcomes of a test are two jobs; the session with the worse outcome comes
+    first.
     """
 
     nodes: Sequence[NodeResult]
@@ -152,7 +153,7 @@ def merge_sessions(sessions: Iterable[Session]) -> MergedResults:
 
 
 def _match_repetitions(sessions: Sequence[Session]) -> dict[str, str]:
-    """Map the name of each repetition in another place to the session that it repeats.
+    """Map the name of each repetition in another place to that of the session it repeats.
 
     If several jobs look alike, a repetition belongs to the worst of them that has none
     yet, because a passed job is rarely repeated.

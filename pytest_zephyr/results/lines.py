@@ -80,12 +80,12 @@ def problems(
 
 
 def uncollected_lines(nodeids: Sequence[str]) -> list[Line]:
-    """Return the problem with files that failed to import, if there are any."""
+    """Return a problem about what could not be collected, no line if *nodeids* is empty."""
     if not nodeids:
         return []
     text = (
-        f"{len(nodeids)} could not be collected; the test cases of their tests"
-        f" are not changed: {first_few(nodeids)}"
+        f"the tests in {first_few(nodeids)} could not be collected; their test cases are"
+        f" not changed"
     )
     return problems([text], "warning")
 
@@ -95,7 +95,7 @@ def unreadable_lines(lines: Mapping[Path, Sequence[int]]) -> list[Line]:
     return problems(
         [
             f"{path}, line {first_few(map(str, numbers))} cannot be read. Test cases that"
-            " it may be about get no result but a failure."
+            " the line may be about are reported only if they failed."
             for path, numbers in lines.items()
         ]
     )
@@ -159,7 +159,7 @@ def as_markdown(lines: Iterable[Line]) -> Iterator[str]:
 
 
 def markdown_text(text: str) -> str:
-    """Return *text* on one line, without anything that Markdown interprets."""
+    """Return *text* on one line, with the special characters of Markdown escaped."""
     return _SPECIAL_IN_MARKDOWN.sub(r"\\\1", one_line(text))
 
 

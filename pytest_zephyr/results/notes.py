@@ -23,7 +23,7 @@ CommentMode = Literal["never", "failed", "always"]
 
 @dataclass(frozen=True)
 class NotesOptions:
-    """How notes are written: when (``zephyr_comment``), and how long they may be."""
+    """When notes are written (``zephyr_comment``), and how many characters they may have."""
 
     comment: CommentMode = "failed"
     limit: int = 4000
@@ -40,7 +40,7 @@ _OWN_FIRST_LINE = re.compile(
     rf"(?: after \d+ attempts)?(?: - .*)?)(?:\n|$)"
 )
 
-#: Characters that failures get even if the lines of the tests fill the notes.
+#: How many characters failures get at least, even if other lines fill the notes.
 _MIN_FAILURES_LENGTH = 200
 
 #: The notes of a result of another job whose own notes were overwritten.
@@ -49,7 +49,7 @@ OTHER_JOB_NOTES = "another job of this run found this; its notes were overwritte
 #: Deeper steps are shown at this depth.
 _MAX_STEP_DEPTH = 20
 
-#: The mark of a cut, with the number of characters.
+#: The mark of a cut, with the number of characters that were left out.
 _CUT_END = "characters left out …]\n"
 _CUT = f"\n[… {{}} {_CUT_END}"
 
@@ -87,9 +87,10 @@ def full_text(
     *,
     always: bool = False,
 ) -> str | None:
-    """Return the full text of notes that are cut, with all steps of the tests.
+    """Return the full text of notes that would be cut, with all steps of the tests.
 
-    `None` if they fit into the limit, unless *always* is set; empty if there are none.
+    Returns `None` if the notes fit into the limit and *always* is not set. The text is
+    empty if there are no notes.
     """
     text = "".join(_compose(nodes, outcome, options, ()) or ())
     # An escaped character has at most five characters, so most texts fit in any case.
@@ -112,7 +113,7 @@ def steps_of(nodes: Iterable[NodeResult]) -> list[Step]:
 
 
 def lists_all_steps(notes: str) -> bool:
-    """Return whether *notes* list steps, and all of them."""
+    """Return whether *notes* list steps and were not cut."""
     return "\nsteps:\n" in notes and _CUT_END not in notes
 
 
@@ -180,7 +181,7 @@ def _compose(
 
 
 def _evidence_lines(nodes: Sequence[NodeResult]) -> list[str]:
-    """Return a line for all defects, then one for each comment, field and file left out."""
+    """Return a line for all defects, and one for each comment, field and left-out file."""
     lines = []
     for node in nodes:
         evidence = node.evidence
@@ -237,7 +238,7 @@ def _failure_text(node: NodeResult, failure: Report) -> str:
 
 
 def escape(text: str) -> str:
-    """Escape what HTML would read as markup, and drop what XML cannot carry."""
+    """Escape the markup of HTML, remove colours, and replace unprintable characters."""
     return html.escape(_printable(text), quote=False)
 
 

@@ -26,10 +26,11 @@ class CaseResult:
     """The result of one test case.
 
     *status* is `None` if the outcome maps to no status. With a *problem* nothing is sent;
-    the result is *uncertain* if the problem is a damaged journal. *milliseconds* is the sum
-    over the tests, *at* the end of the last one in milliseconds since the epoch. *notes* is
-    `None` if the notes must not change; *notes_options* say how they are written. *statuses*
-    are the ids of the statuses of *nodes*, empty if all of them are that of the test case.
+    the result is *uncertain* if the problem is a damaged journal. *milliseconds* is the
+    duration of all tests, *at* the end of the last one in milliseconds since the epoch.
+    *notes* is `None` if the notes must not change; *notes_options* say how they are
+    written. *statuses* are the ids of the statuses of *nodes*, empty if all of them are
+    that of the test case.
     """
 
     case: CaseRef
@@ -58,8 +59,8 @@ class CaseResult:
     ) -> list[OwnFinding]:
         """Return the finding of each session with tests that ran and have a status.
 
-        *ended* says when sessions were over, *incomplete* names those that could not collect
-        some files.
+        *ended* has the ends of sessions by name, in milliseconds since the epoch.
+        *incomplete* names the sessions that could not collect some files.
         """
         partial = {node.origin.session for node in self.nodes if not node.ran}
         partial.update(incomplete)
@@ -122,7 +123,7 @@ def build_plan(
     rules: Rules,
     rules_by_session: Mapping[str, Rules] | None = None,
 ) -> Plan:
-    """Group *nodes* by test case; the worst of them decides.
+    """Return the plan for *nodes*; the worst node of a test case decides its result.
 
     *rules_by_session* has rules by the names of sessions; *rules* are for the others.
     """
@@ -185,13 +186,15 @@ def _doubt(nodes: Iterable[NodeResult], choice: Choice) -> str:
 
 
 def _weight(outcome: Outcome, choice: Choice) -> tuple[int, int, int]:
-    """Order outcomes: Fail, Blocked, any other status, Pass, then those without one.
+    """Return the sort key of an outcome; the highest key decides.
+
+    The order is Fail, Blocked, any other status, Pass, no status.
 
     ``skipped`` and ``unrun`` decide only if no other outcome has a status.
     """
     if choice.problem:
         # A better outcome must not hide one whose status is invalid.
-        severity = 4 if outcome.is_failure else 1
+        status_rank = 4 if outcome.is_failure else 1
     else:
-        severity = choice.status.severity if choice.status else -1
-    return int(outcome.ran and severity >= 0), severity, outcome.rank
+        status_rank = choice.status.severity if choice.status else -1
+    return int(outcome.ran and status_rank >= 0), status_rank, outcome.rank

@@ -63,7 +63,8 @@ class NewCase:
 
     *package* is the directory of the test's file, with ``/`` between its parts. It
     replaces ``{package}`` in the path of the folder. *script* is the node id without
-    parameters.
+    parameters. For JUnit XML *package* is the class name, and *script* the full name of
+    the test.
     """
 
     package: str
@@ -115,11 +116,11 @@ class Start:
 
 @dataclass(frozen=True)
 class Report:
-    """One report of pytest as plain data.
+    """One report of pytest as plain data; *when* is ``???`` for a crash of the process.
 
     *duration* is in microseconds, *at* (its end) in milliseconds since the epoch.
-    *text* is the failure as pytest shows it, *short_text* the same in one line. *reason* is that
-    of a skip or an expected failure.
+    *text* is the failure as pytest shows it, *short_text* a summary of it in one line.
+    *reason* is that of a skip or an expected failure.
     """
 
     nodeid: str
@@ -177,9 +178,9 @@ class JobMark:
 class Origin:
     """Where a result came from: the CI service's page of the job, and the commit.
 
-    *session* is the name of the session. *run* is the run key, or that name if there is
-    no key. *job* is the job of the session; *started* is the start of the session in
-    milliseconds since the epoch.
+    *session* is the name of the session. *run* is the run key, or the name of the
+    session if there is no key. *job* is the job of the session; *started* is the start of
+    the session in milliseconds since the epoch.
     """
 
     page: str = ""
@@ -195,7 +196,7 @@ UNKNOWN_ORIGIN = Origin()
 
 @dataclass(slots=True)
 class NodeResult:
-    """All records of one node id, folded.
+    """The result of one node id, folded from all its records.
 
     *duration* is in microseconds and counts the last attempt; *at* is the time of the
     last start or report (its end) in milliseconds since the epoch, 0 if there was none.

@@ -52,9 +52,10 @@ Action = Literal[
 class CaseRow:
     """A test case with its result, and the *action* of the push for it.
 
-    Without an *id* and an *alt* the test case is still to be created. *status* and *outcome*
-    are those of the result, *reason* says why it was not reported. *milliseconds* is the sum over the
-    tests, *at* the end of the last one in milliseconds since the epoch.
+    Without an *id* and an *alt* the test case is still to be created. *status* and
+    *outcome* are those of the result, *reason* says why it was not reported. *milliseconds*
+    is the duration of all tests, *at* the end of the last one in milliseconds since the
+    epoch. *execution* is the id of the execution.
     """
 
     tests: Sequence[NodeResult]
@@ -75,8 +76,9 @@ class RunReport:
     """The report of one run: facts, the lines of its summary, and its test cases.
 
     *run* is its run key or the name of its journal. *cases* returns a new iterator at each
-    call. *without_case* are the tests that name no test case, or an invalid one. Without
-    the last three fields nothing was sent; `docs/report.schema.json` describes them.
+    call. *without_case* are the tests that name no test case, or an invalid one. The last
+    three fields have their defaults if there was no push; `docs/report.schema.json`
+    describes them.
     """
 
     run: str
@@ -113,7 +115,7 @@ def row_of(result: CaseResult, action: Action, reason: str = "") -> CaseRow:
     if isinstance(result.case, int):
         row.id = result.case
     elif result.case != name:
-        # A test case that is not created has its name as case.
+        # The case of a test case that is not created yet is its name, not an Alt ID.
         row.alt = result.case
     return row
 
@@ -245,23 +247,23 @@ def _case_as_row(row: CaseRow) -> str:
 # Files
 
 
-def write_report(path: Path, runs: Iterable[RunReport], shown: Path) -> Line:
+def write_report(path: Path, runs: Iterable[RunReport], display_path: Path) -> Line:
     """Write the report of *runs* to the file at *path*.
 
-    Returns a line about it, in which the file is called *shown*.
+    Returns a line about it, which names the file by *display_path*.
     """
     try:
         _write_whole(path, render(path.suffix, runs))
     except OSError as error:
-        message = f"the report {shown} (zephyr_report) cannot be written"
+        message = f"the report {display_path} (zephyr_report) cannot be written"
         return _write_problem(message, error)
-    return Line(f"Report: {shown}")
+    return Line(f"Report: {display_path}")
 
 
 def add_job_summary(environ: Mapping[str, str], lines: Sequence[Line]) -> list[Line]:
     """Add *lines* to the summary of the CI job that *environ* describes, if it has one.
 
-    Returns the problem if that fails.
+    Returns the problem if that fails, otherwise an empty list.
     """
     path = environ.get(_JOB_SUMMARY)
     if not path:
@@ -281,22 +283,22 @@ def _write_problem(message: str, error: OSError) -> Line:
 
 
 def _write_whole(path: Path, pieces: Iterable[str]) -> None:
-    """Write *pieces* to the file at *path*, which is never there in part.
+    """Replace the file at *path* once all *pieces* are written. Raises OSError.
 
-    Raises OSError.
+    Readers of the file never see a part of the pieces.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and not path.is_file():
         # A pipe or a device cannot be replaced.
         _write(path, pieces, "w")
         return
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        _write(part, pieces, "w")
-        part.replace(path)
+        _write(temporary, pieces, "w")
+        temporary.replace(path)
     except BaseException:
         with suppress(OSError):
-            part.unlink()
+            temporary.unlink()
         raise
 
 

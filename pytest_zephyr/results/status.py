@@ -10,6 +10,7 @@ from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.text import did_you_mean
 
 
+#: The ids of statuses that every server has at first (see `STOCK`).
 PASS = "1"
 FAIL = "2"
 BLOCKED = "4"
@@ -61,8 +62,9 @@ STOCK = (
 
 @dataclass(frozen=True)
 class Choice:
-    """The status of an outcome, `None` if it is not sent; a *problem* says if it is invalid.
+    """The status of an outcome, `None` if the outcome is not sent.
 
+    *problem* says why the outcome has no valid status; it is empty if there is no problem.
     *inactive* says that the problem is an inactive status.
     """
 

@@ -1,12 +1,12 @@
-"""The last line of the notes: the run of a result, and the findings of its jobs.
+"""Tags: the last line of the notes, with the run of a result and the findings of its jobs.
 
-The server has one result for a test case. Only from this line do jobs on other machines
-learn what the jobs of the run have found::
+The server has one result for a test case. Jobs on other machines learn only from this line
+what each job of the run has found::
 
     [pytest-zephyr run=4c1f9a02 at=1764123561123 jobs=9a0b1c2d.3e4f:2@mhq1v2k3]
 
 Each job has kind, place and attempt (see `JobMark`), the id of the status that it found,
-and the time when its tests were over (milliseconds, in base 36).
+and the time when its tests were over (milliseconds since the epoch, in base 36).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pytest_zephyr.results.status import PASS
 from pytest_zephyr.results.status import severity
 
 
-#: Most characters of a tag, which the notes keep free; if the jobs need more, those with
-#: the best results are left out.
+#: The most characters of a tag; the notes leave that room. If the jobs need more, those
+#: with the best results are left out.
 MAX_TAG_LENGTH = 400
 
 _MAX_TIME_MS = 10**15
@@ -40,7 +40,10 @@ _JOB = re.compile(
 
 @dataclass(frozen=True)
 class Finding:
-    """The id of the *status* that one job found, and the time *at* which its tests ended."""
+    """The id of the *status* that one job found; its tests ended *at* this time.
+
+    Times of findings and tags are in milliseconds since the epoch.
+    """
 
     job: JobMark
     status: str
@@ -58,7 +61,7 @@ class OwnFinding(Finding):
     """The finding of one of our jobs, in a session from *started* to *ended*.
 
     It is not *complete*, and replaces no older finding, if tests of the test case did not
-    run.
+    run or could not be collected.
     """
 
     started: int = 0
@@ -86,7 +89,7 @@ class Tag:
 
 
 def find(notes: str) -> Tag | None:
-    """Return the last tag of *notes*, `None` without one; a test may print one, too."""
+    """Return the last tag in *notes*, because a test may print one; `None` without a tag."""
     tags = list(_TAG.finditer(notes))
     if not tags:
         return None
@@ -107,7 +110,7 @@ def strip(notes: str) -> str:
 
 
 def worst(findings: Iterable[Finding]) -> str:
-    """Return the worst status of *findings*, Pass if there are none."""
+    """Return the id of the worst status of *findings*, Pass if there are none."""
     return max((each.status for each in findings), key=severity, default=PASS)
 
 

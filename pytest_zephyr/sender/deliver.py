@@ -61,7 +61,7 @@ class DeliveredRun:
 
     @property
     def complete(self) -> bool:
-        """Whether another push would change nothing; never if it is damaged."""
+        """Whether another push would change nothing; false for a damaged run."""
         return self.delivery.complete and not self.damaged
 
     def summary_lines(
@@ -73,7 +73,8 @@ class DeliveredRun:
     ) -> list[Line]:
         """Return the summary for the user, without secrets: counts, problems and a link.
 
-        *name*, if any, is put before the counts. *more* comes before the problems.
+        *name*, if not empty, is put before the counts. *more* are other lines, which come
+        before the problems.
         """
         delivery, contents = self.delivery, self.contents
         counts = summary.counts(delivery)
@@ -97,7 +98,7 @@ class DeliveredRun:
 
     @property
     def _link_lines(self) -> list[Line]:
-        """Where to see the results, no line if there are none."""
+        """The line with the address of the results, none if no results were reported."""
         settings, changes = self.settings, self.delivery.changes
         target = self.delivery.target
         if not (changes.reported or changes.reported_before):
@@ -150,9 +151,9 @@ class DeliveredRun:
 
 @contextmanager
 def reopened(paths: Iterable[Path]) -> Iterator[list[JournalWriter]]:
-    """Yield writers that add to the journals at *paths* what a push does.
+    """Yield writers with which a push adds lines to the journals at *paths*.
 
-    Raises JournalError if one is in use.
+    Raises JournalError if a journal is in use.
     """
     with ExitStack() as stack:
         yield [

@@ -24,10 +24,10 @@ _Send = Callable[[protocol.Message], None]
 
 
 def main(parent: int) -> NoReturn:
-    """Serve the process *parent* over stdin and stdout, and exit.
+    """Answer the process with the id *parent* over stdin and stdout, and exit.
 
-    Exits at once, without waiting for threads or for what libraries registered with
-    `atexit`.
+    The exit neither waits for threads nor runs functions that libraries have registered
+    with `atexit`.
     """
     # The process ends soon and creates few reference cycles.
     gc.disable()
@@ -59,7 +59,7 @@ def _read(lines: SimpleQueue[bytes]) -> None:
 
 
 def _watch(parent: int) -> None:
-    """Exit after the test process: its child processes may keep our stdin open.
+    """Exit after the test process, even if its child processes keep our stdin open.
 
     On Windows this never exits, because there the id of the parent does not change; only
     the end of stdin, which `_read` notices, ends this process there.

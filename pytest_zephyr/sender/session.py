@@ -78,7 +78,7 @@ def deliver_session(
 
 
 def _not_tested(contents: runs.RunContents, snapshot: Snapshot | None) -> list[Line]:
-    """Return a line about what `--zephyr-only-planned` left out, none without it."""
+    """Return a line about what `--zephyr-only-planned` left out, no line without it."""
     if snapshot is None or snapshot.scheduled is None:
         return []
     cases = {case for node in contents.results.nodes for case in node.cases}

@@ -325,8 +325,7 @@ def test_file_that_cannot_be_imported_is_named(pytester, run_zephyr, target):
 
     assert target.statuses()[101] is None
     assert target.statuses()[102] == "1"
-    assert "1 could not be collected" in ran.text
-    assert "test_broken.py" in ran.text
+    assert "the tests in test_broken.py could not be collected" in ran.text
 
 
 @pytest.mark.parametrize(
