@@ -1,8 +1,9 @@
 """Measure what reporting costs: `python benchmarks/run.py [NAME…]`.
 
-It needs the package with its `sandbox` extra, and pytest-xdist for one of the rows. Each name
-is a function below; without a name all of them run, which takes some minutes. Seconds are
-those of this machine; only ratios can be compared with those of other machines.
+The script needs Linux and the package with its `sandbox` extra; `requests` also measures
+pytest-xdist if it is installed. Each NAME is a function below; without a name all of them
+run, which takes some minutes. Seconds are those of this machine; only ratios can be
+compared with those of other machines.
 """
 
 from __future__ import annotations
@@ -44,15 +45,15 @@ def say(text: str) -> None:
     print(text, flush=True)  # noqa: T201 - it is a script
 
 
-class Suite:
-    """Test suites by their number of tests, and runs of pytest in them."""
+class Suites:
+    """Test suites of different sizes, and runs of pytest in them."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         (root / "floor.py").write_text(FLOOR_PLUGIN, encoding="utf-8")
 
     def directory(self, tests: int) -> Path:
-        """Return the directory of a suite of that many *tests*, each with its test case."""
+        """Return the directory of a suite with that many *tests*, each with a test case."""
         path = self._root / f"suite{tests}"
         if not path.exists():
             path.mkdir()
@@ -71,7 +72,7 @@ class Suite:
         return path
 
     def run(self, tests: int, *args: str, **environ: str) -> tuple[float, float]:
-        """Run that many *tests*; return the seconds of CPU of all processes, and elapsed."""
+        """Run that many *tests*; return CPU seconds of all processes, and elapsed seconds."""
         path = self.directory(tests)
         shutil.rmtree(path / ".zephyr", ignore_errors=True)
         before, began = _cpu(), time.perf_counter()
@@ -120,34 +121,35 @@ def served(
         )
 
 
-#: Flags of pytest that load the plugin, write a journal, and also send it.
+#: Flags of pytest that only load the plugin, that also write a journal, and that also send
+#: its results.
 PLUGIN = ("-p", "pytest_zephyr.plugin")
 JOURNAL = (*PLUGIN, "--zephyr", "--zephyr-push=never")
 REPORT = (*PLUGIN, "--zephyr")
 
 
 def off(root: Path) -> None:
-    """CPU of a run with one test, with the plugin unused, relative to one without it.
+    """CPU of a run with one test and the unused plugin, relative to one without the plugin.
 
     The package must be installed, because every run loads its entry point.
     """
-    suite = Suite(root)
+    suites = Suites(root)
     ratios = []
     for _ in range(100):
         # Load all installed plugins, as in the run of a user.
         autoload = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": ""}
-        without = suite.run(1, "-p", "no:zephyr", **autoload)[0]
-        ratios.append(suite.run(1, **autoload)[0] / without)
+        without = suites.run(1, "-p", "no:zephyr", **autoload)[0]
+        ratios.append(suites.run(1, **autoload)[0] / without)
     ratios.sort()
     say(
-        f"off: {statistics.median(ratios):.3f} times the CPU of a run without it (median"
+        f"off: {statistics.median(ratios):.3f} times the CPU of a run without the plugin (median"
         f" of 100 pairs; half of them from {ratios[25]:.3f} to {ratios[75]:.3f})"
     )
 
 
 def slope(root: Path) -> None:
     """CPU that each test adds, from 5,000 to 20,000 tests, relative to junitxml."""
-    suite = Suite(root)
+    suites = Suites(root)
     few, many = 5_000, 20_000
     with served(root, many) as (_, environ):
         variants: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
@@ -165,7 +167,7 @@ def slope(root: Path) -> None:
             random.shuffle(rows)
             for name, tests in rows:
                 args, more = variants[name]
-                used = suite.run(tests, *args, **more)[0]
+                used = suites.run(tests, *args, **more)[0]
                 lowest[name, tests] = min(used, lowest.get((name, tests), used))
     slopes = {
         name: (lowest[name, many] - lowest[name, few]) / (many - few) * 1e6
@@ -179,20 +181,20 @@ def slope(root: Path) -> None:
 
 
 def start(root: Path) -> None:
-    """CPU of a sender for one result: the lowest cost of each of the two in a run."""
-    suite = Suite(root)
+    """CPU of each of the two senders of a run, for one result: the lowest cost of a sender."""
+    suites = Suites(root)
     with served(root, 1) as (_, environ):
         journal, report = [], []
         for _ in range(20):
-            journal.append(suite.run(1, *JOURNAL)[0])
-            report.append(suite.run(1, *REPORT, **environ)[0])
+            journal.append(suites.run(1, *JOURNAL)[0])
+            report.append(suites.run(1, *REPORT, **environ)[0])
     senders = statistics.median(report) - statistics.median(journal)
     say(f"start: {senders / 2:.2f} s of CPU for each of the two senders of a run")
 
 
 def memory(root: Path) -> None:
     """Bytes that modules of the plugin keep in the test process for each test."""
-    suite = Suite(root)
+    suites = Suites(root)
     few, many = 2_000, 8_000
     (root / "traced.py").write_text(
         "import os, pytest, tracemalloc\n"
@@ -209,7 +211,7 @@ def memory(root: Path) -> None:
     for tests in (few, many):
         traced = root / f"traced{tests}"
         more = {"PYTHONTRACEMALLOC": "1", "TRACED": str(traced)}
-        suite.run(tests, *JOURNAL, "-p", "traced", **more)
+        suites.run(tests, *JOURNAL, "-p", "traced", **more)
         sizes.append(int(traced.read_text(encoding="utf-8")))
     bytes_per_test = (sizes[1] - sizes[0]) / (many - few)
     say(f"memory: the test process keeps {bytes_per_test:.0f} bytes for a test")
@@ -217,16 +219,16 @@ def memory(root: Path) -> None:
 
 def requests(root: Path) -> None:
     """Requests and seconds for 1,000 results on a server that answers after 50 ms."""
-    suite = Suite(root)
+    suites = Suites(root)
     tests = 1_000
     with served(root, tests, latency=0.05) as (sandbox, environ):
         rows = [("one process", ())]
         if importlib.util.find_spec("xdist"):
             rows.append(("-n2", ("-p", "xdist", "-n2")))
         for name, args in rows:
-            journal_seconds = suite.run(tests, *args, *JOURNAL)[1]
+            journal_seconds = suites.run(tests, *args, *JOURNAL)[1]
             before = len(sandbox.requests)
-            report_seconds = suite.run(tests, *args, *REPORT, **environ)[1]
+            report_seconds = suites.run(tests, *args, *REPORT, **environ)[1]
             say(
                 f"requests, {name}: {len(sandbox.requests) - before} requests, and"
                 f" {report_seconds - journal_seconds:.2f} s more than with the journal alone"
@@ -242,15 +244,15 @@ def sender(root: Path) -> None:
             before = len(sandbox.requests)
             flags = [f"--zephyr-url={environ['ZEPHYR_URL']}", "--zephyr-deadline=1000"]
             flags.append(f"--zephyr-phase={environ['ZEPHYR_PHASE']}")
-            size, cpu = _command("push", str(journal), *flags, **environ)
+            size, cpu = _run_command("push", str(journal), *flags, **environ)
             say(
-                f"sender, {results} results: {size:.0f} MB,"
+                f"sender, {results} results: {size:.0f} MiB,"
                 f" {len(sandbox.requests) - before} requests, {cpu:.1f} s of CPU"
             )
 
 
-def _command(*args: str, **environ: str) -> tuple[float, float]:
-    """Run `pytest-zephyr`; return its peak memory (MB) and its seconds of CPU."""
+def _run_command(*args: str, **environ: str) -> tuple[float, float]:
+    """Run `pytest-zephyr`; return its peak memory in MiB and its seconds of CPU."""
     code = (
         "import re, resource, sys; from pytest_zephyr.cli import main;"
         "code = main(sys.argv[1:]);"
@@ -287,7 +289,7 @@ def _write_journal(path: Path, results: int) -> None:
 
 def journals(root: Path) -> None:
     """Seconds that 5,000 old journals add to a session with one test."""
-    suite = Suite(root)
+    suites = Suites(root)
     directory = root / "many"
     with served(root, 1) as (_, environ):
         seconds = []
@@ -304,7 +306,7 @@ def journals(root: Path) -> None:
                 path.write_text(text, encoding="ascii")
                 os.utime(path, (1, 1))
             flags = (*REPORT, f"--zephyr-journal={directory}", "--zephyr-run-key=k")
-            seconds.append(suite.run(1, *flags, **environ)[1])
+            seconds.append(suites.run(1, *flags, **environ)[1])
     say(f"journals: 5,000 old ones add {seconds[1] - seconds[0]:.2f} s to a session")
 
 
@@ -334,10 +336,10 @@ def imports(root: Path) -> None:
             file.write("</testsuite></testsuites>\n")
         for capture in ("none", "all"):
             flags = f"--zephyr-capture={capture}", f"--zephyr-journal={root / capture}"
-            size, cpu = _command("import", str(path), *flags)
+            size, cpu = _run_command("import", str(path), *flags)
             say(
                 f"imports, {name} ({path.stat().st_size / 1e6:.0f} MB), output {capture}:"
-                f" {size:.0f} MB, {cpu:.1f} s of CPU"
+                f" {size:.0f} MiB, {cpu:.1f} s of CPU"
             )
 
 
@@ -351,7 +353,7 @@ def main() -> None:
     names = sys.argv[1:] or list(BENCHMARKS)
     if unknown := set(names) - set(BENCHMARKS):
         sys.exit(
-            f"there is no {sorted(unknown)[0]}; choose from {', '.join(BENCHMARKS)}"
+            f"there is no benchmark {sorted(unknown)[0]}; choose from {', '.join(BENCHMARKS)}"
         )
     with tempfile.TemporaryDirectory() as root:
         for name in names:

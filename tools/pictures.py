@@ -1,4 +1,4 @@
-"""Take the pictures in the documents: a run in a terminal, and pages of the sandbox."""
+"""Take the pictures of the documents: a run in a terminal, and pages of the sandbox."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ pre {{ background: #0d1117; color: #e6edf3; font: 14px/1.45 monospace; padding: 
 </style><pre>{}</pre>"""
 
 
-#: The file with the text about the report in the picture of the terminal.
+#: The file with the lines about the report that the picture of the terminal shows.
 TERMINAL_TEXT = PICTURES / "terminal.txt"
 
 COMMAND = "pytest --zephyr --tb=short"

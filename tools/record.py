@@ -2,12 +2,12 @@
 
 `python tools/record.py` runs the commands of each page of `docs` and writes their output
 into its blocks; `--pictures` also takes the pictures, which needs Chromium and Playwright.
-`tests/docs/test_recorded.py` fails if a page shows another output.
+`tests/docs/test_recorded.py` fails if a page shows other output than its commands print.
 
 Each page is played from top to bottom in an empty directory, with a sandbox that has the
 demo project and is named in environment variables. These parts of a page are played:
 
-- a block with a `:caption:` is written to a file of that name, or appended to it
+- a block with a `:caption:` is written to the file with that name, or appended to it
 - `<!-- files: tutorial.md -->` writes the files of another page
 - `<!-- run: COMMAND -->` runs a command that the page does not show
 - `<!-- recorded -->` before a `console` block: its commands are run, and get their output
@@ -147,7 +147,7 @@ class Stage:
             name, _, value = words.pop(0).partition("=")
             environ[name] = value
         environ = {name: value for name, value in environ.items() if value}
-        done = subprocess.run(
+        process = subprocess.run(
             words,
             cwd=self._directory,
             env=environ,
@@ -156,21 +156,21 @@ class Stage:
             stderr=subprocess.STDOUT,
             check=False,
         )
-        return self._normalised(done.stdout.decode("utf-8"))
+        return self._normalise(process.stdout.decode("utf-8"))
 
-    def _normalised(self, text: str) -> str:
-        """Return *text* with the times, paths and addresses of all recordings."""
+    def _normalise(self, text: str) -> str:
+        """Return *text* with the times, paths and addresses that all recordings have."""
         text = re.sub(re.escape(str(self._directory)), DIRECTORY, text)
         text = re.sub(r"http://127\.0\.0\.1:\d+", ADDRESS, text)
         text = re.sub(r"\b(in|after) \d+\.\d\d?s\b", r"\1 0.12s", text)
         text = _JOURNAL_NAME.sub(lambda match: self._journal_name(match[0]), text)
-        # Journals of the same second are listed in any order.
+        # The order of journals of the same second is random.
         text = _JOURNAL_ROWS.sub(
             lambda match: "".join(sorted(match[0].splitlines(True))), text
         )
         offset = DAY - date.today()
         text = re.sub(
-            r"\b20\d\d-\d\d-\d\d\b(?!T)", lambda match: _shifted(match[0], offset), text
+            r"\b20\d\d-\d\d-\d\d\b(?!T)", lambda match: _shift(match[0], offset), text
         )
         return re.sub(r"(?<=\d{4}-\d\d-\d\d )\d\d:\d\d\b", "14:08", text)
 
@@ -192,12 +192,15 @@ class Stage:
             path.write_text(before + _OPTIONS.sub("", body, count=1), "utf-8")
 
 
-def _shifted(day: str, offset: timedelta) -> str:
+def _shift(day: str, offset: timedelta) -> str:
     return str(date.fromisoformat(day) + offset)
 
 
 def excerpt(text: str, start: str | None) -> str:
-    """Return the lines of *text* from the first one with *start* to the next ``===``."""
+    """Return the lines of *text* from the first one with *start* to the next ``===``.
+
+    The line with ``===`` is left out. If *start* is `None`, all lines are returned.
+    """
     lines = [line.rstrip() for line in text.strip("\n").splitlines()]
     if start is not None:
         first = next(number for number, line in enumerate(lines) if start in line)

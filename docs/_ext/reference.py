@@ -7,6 +7,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+import re
 from typing import Any
 from typing import ClassVar
 
@@ -26,8 +27,8 @@ from pytest_zephyr.config.options import OPTIONS
 from pytest_zephyr.errors import InvalidValue
 
 
-#: A value that no option with a choice allows.
-_WRONG = "?("
+#: A value that is invalid for each option with a choice or a format.
+_INVALID = "?("
 
 
 class OptionEntry(ObjectDescription[str]):
@@ -98,7 +99,7 @@ def _names(option: Option) -> Iterator[str]:
 
 
 def _facts(option: Option) -> Iterator[str]:
-    """Return the lines of a field list: names, default and allowed values."""
+    """Yield the lines of a field list: names, allowed values, default and commands."""
     if option.name == "zephyr":
         yield ":Flags: `--zephyr`, `--no-zephyr`"
     if option.has_env:
@@ -111,25 +112,28 @@ def _facts(option: Option) -> Iterator[str]:
         yield ":Default: off"
     elif option.default and "default:" not in option.help:
         yield f":Default: `{option.default}`"
-    if taken := [
+    if command_links := [
         f"[{name}](#command-{name})"
         for name, command in commands().items()
         if option.flag_name in _flags(command)
     ]:
-        yield f":Commands: {', '.join(taken)}"
+        yield f":Commands: {', '.join(command_links)}"
 
 
 def _allowed(option: Option) -> str:
-    """Return what a value must be, as the message about a wrong one says."""
+    """Return what a value must be, as the message about an invalid one says.
+
+    The text is empty if any value is allowed.
+    """
     if option.is_switch:
-        return "`true` or `false`; a flag without a value" if option.has_ini else ""
+        return "`true` or `false`; the flag takes no value" if option.has_ini else ""
     try:
-        option.parse(_WRONG)
+        option.parse(_INVALID)
     except InvalidValue as error:
-        text = str(error).partition(" (")[0].split(". ")[-1]
+        text = re.split(r" \(|\. Did you mean", str(error))[0].split(". ")[-1]
         for start in ("choose ", "expected "):
             text = text.removeprefix(start)
-        return text[0].lower() + text[1:]
+        return f"{text[0].lower()}{text[1:]}".rstrip(".")
     return ""
 
 
@@ -138,19 +142,19 @@ def _allowed(option: Option) -> str:
 
 def commands() -> Mapping[str, argparse.ArgumentParser]:
     """Return the parsers of the commands by name."""
-    (found,) = (
+    (subparsers,) = (
         action
         for action in build_parser()._actions
         if isinstance(action, argparse._SubParsersAction)
     )
-    return dict(found.choices)
+    return dict(subparsers.choices)
 
 
 def _flags(parser: argparse.ArgumentParser) -> set[str]:
     return set(parser._option_string_actions)
 
 
-def _own(parser: argparse.ArgumentParser) -> Iterable[argparse.Action]:
+def _own_arguments(parser: argparse.ArgumentParser) -> Iterable[argparse.Action]:
     """Yield the arguments that *parser* does not share with pytest."""
     shared = {option.flag_name for option in OPTIONS}
     for action in parser._actions:
@@ -179,9 +183,9 @@ class CommandEntry(SphinxDirective):
 def _command(
     name: str, parser: argparse.ArgumentParser, content: list[str]
 ) -> Iterator[str]:
-    own = [each for each in _own(parser) if each.dest != "help"]
+    own = [each for each in _own_arguments(parser) if each.dest != "help"]
     positional = [each for each in own if not each.option_strings]
-    words = [_shown(each) for each in positional]
+    words = [_usage(each) for each in positional]
     yield f"(command-{name})="
     yield f"## {name}"
     yield ""
@@ -202,7 +206,7 @@ def _command(
     yield f"```{{program}} pytest-zephyr {name}\n```"
     for action in own:
         if action.option_strings:
-            value = "" if action.nargs == 0 else f" {_value(action)}"
+            value = "" if action.nargs == 0 else f" {_metavar(action)}"
             yield f":::{{option}} {', '.join(f'{each}{value}' for each in action.option_strings)}"
             yield _sentence(action)
             yield ":::"
@@ -221,12 +225,13 @@ def _sentence(action: argparse.Action) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _value(action: argparse.Action) -> str:
+def _metavar(action: argparse.Action) -> str:
     return str(action.metavar or action.dest.upper())
 
 
-def _shown(action: argparse.Action) -> str:
-    name = str(action.metavar or action.dest.upper())
+def _usage(action: argparse.Action) -> str:
+    """Return a positional argument as the line with the usage shows it."""
+    name = _metavar(action)
     if name.startswith("-- "):
         return f"[{name} ...]"
     if action.choices:
@@ -237,7 +242,7 @@ def _shown(action: argparse.Action) -> str:
 
 
 class Table(SphinxDirective):
-    """The table, or the section, that a function of `tables` with this name writes."""
+    """The table or the sections that a function of `tables` yields; the argument names it."""
 
     required_arguments = 1
 

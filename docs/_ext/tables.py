@@ -71,7 +71,7 @@ def refused() -> Iterator[str]:
 
 # Outcomes
 
-_HAPPENED: Mapping[Outcome, str] = {
+_EVENTS: Mapping[Outcome, str] = {
     Outcome.PASSED: "The test passed.",
     Outcome.FAILED: "It failed in the call, a subtest failed, or it passed although"
     " `xfail(strict=True)` says that it fails.",
@@ -93,7 +93,7 @@ def outcomes() -> Iterator[str]:
         ("What happened in pytest", "Outcome", "Default status"),
         (
             (
-                _HAPPENED[outcome],
+                _EVENTS[outcome],
                 f"`{outcome.value}`",
                 "`-`, nothing is sent" if status == NO_STATUS else names[status],
             )
@@ -150,7 +150,10 @@ def ci_variables() -> Iterator[str]:
         ("branch", "Branch, for `{branch}`"),
         ("commit", "Commit, for `{commit}` and the notes"),
         ("job_url", "Page of the job, for the notes"),
-        ("checkout", "Directory of the source code, to recognise a job elsewhere"),
+        (
+            "checkout",
+            "Directory of the source code, to recognise a job that runs in another directory",
+        ),
         ("attempt", "Attempt of the job"),
     )
     for fact, title in titles:
@@ -172,11 +175,11 @@ def ci_variables() -> Iterator[str]:
 
 
 def ignored_variables() -> Iterator[str]:
-    """Yield the variables that do not matter when two sessions are compared."""
+    """Yield the variables that do not identify the job of a session."""
     yield f"{_code(sorted(job._CHANGING_NAMES.split()))}, and those of all options."
 
 
-_FILLED: Mapping[str, str] = {
+_PLACEHOLDER_VALUES: Mapping[str, str] = {
     "date": "The day, as 2026-11-26",
     "time": "The time, as 14-08",
     "build": "{option}`--zephyr-build`, or the build of the CI service",
@@ -191,13 +194,13 @@ def placeholders() -> Iterator[str]:
     """Yield a table of the placeholders in names."""
     return _rows(
         ("Placeholder", "Filled with"),
-        ((f"`{{{name}}}`", _FILLED[name]) for name in PLACEHOLDERS),
+        ((f"`{{{name}}}`", _PLACEHOLDER_VALUES[name]) for name in PLACEHOLDERS),
     )
 
 
 # Files
 
-_TYPES: Mapping[str, str] = {
+_TYPE_NAMES: Mapping[str, str] = {
     "str": "text",
     "int": "number",
     "bool": "true or false",
@@ -225,12 +228,12 @@ def journal_lines() -> Iterator[str]:
         **journal_format._EVIDENCE_TYPES,
     }
     for kind, entry in kinds.items():
-        yield from _kind(kind, entry, f"`{kind}`")
-    yield from _kind("job", Job, "`job` of a header")
-    yield from _kind("new", NewCase, "`new` of an item")
+        yield from _section(kind, entry, f"`{kind}`")
+    yield from _section("job", Job, "`job` of a header")
+    yield from _section("new", NewCase, "`new` of an item")
 
 
-def _kind(name: str, entry: Any, title: str) -> Iterator[str]:
+def _section(name: str, entry: Any, title: str) -> Iterator[str]:
     yield f"(journal-{name.replace('_', '-')})="
     yield f"### {title}"
     yield ""
@@ -239,22 +242,27 @@ def _kind(name: str, entry: Any, title: str) -> Iterator[str]:
     if not doc.startswith(f"{entry.__name__}("):
         yield from (line.strip() for line in doc.replace("``", "`").splitlines())
         yield ""
-    more = (
+    common_keys = (
         [("nodeid", "text", ""), ("attempt", "number", "`0`"), ("worker", "text", "")]
         if entry in journal_format._EVIDENCE_TYPES.values()
         else []
     )
     rows = [
-        (each.name, _TYPES[str(each.type)], _missing(each)) for each in fields(entry)
+        (each.name, _TYPE_NAMES[str(each.type)], _default(each))
+        for each in fields(entry)
     ]
-    if rows or more:
+    if rows or common_keys:
         yield from _rows(
             ("Key", "Value", "If it is missing"),
-            ((f"`{key}`", kind, default) for key, kind, default in (*more, *rows)),
+            (
+                (f"`{key}`", kind, default)
+                for key, kind, default in (*common_keys, *rows)
+            ),
         )
 
 
-def _missing(field: Any) -> str:
+def _default(field: Any) -> str:
+    """Return the value of a missing key as text, an empty text if the key is required."""
     if field.default is MISSING:
         return "" if field.default_factory is MISSING else "empty"
     if field.default in (None, "", ()):
@@ -283,7 +291,7 @@ def report_keys() -> Iterator[str]:
         yield from _rows(
             ("Key", "Value", "Meaning"),
             (
-                (f"`{key}`", _kind_of(value), value.get("description", ""))
+                (f"`{key}`", _type_of(value), value.get("description", ""))
                 for key, value in _flattened(part["properties"])
             ),
         )
@@ -292,12 +300,12 @@ def report_keys() -> Iterator[str]:
 def _flattened(properties: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for key, value in properties.items():
         yield key, value
-        inner = value.get("items", value)
-        for name, each in inner.get("properties", {}).items():
-            yield f"{key}.{name}" if inner is value else f"{key}[].{name}", each
+        schema = value.get("items", value)
+        for name, each in schema.get("properties", {}).items():
+            yield f"{key}.{name}" if schema is value else f"{key}[].{name}", each
 
 
-def _kind_of(value: Mapping[str, Any]) -> str:
+def _type_of(value: Mapping[str, Any]) -> str:
     if "$ref" in value:
         return str(value["$ref"]).rpartition("/")[2].replace("_", " ")
     if "enum" in value:
@@ -306,20 +314,20 @@ def _kind_of(value: Mapping[str, Any]) -> str:
         return f"`{value['const']}`"
     kinds = value["type"] if isinstance(value["type"], list) else [value["type"]]
     text = " or ".join("text" if kind == "string" else kind for kind in kinds)
-    return f"{text} of {_kind_of(value['items'])}" if "items" in value else text
+    return f"{text} of {_type_of(value['items'])}" if "items" in value else text
 
 
-_OF_FAULTS: Mapping[str, str] = {
-    "method": "Method of the requests that it hits; `*` for all",
-    "path": "Part of their path after `/flex`, or a pattern with `*` for all of it",
+_FAULT_KEYS: Mapping[str, str] = {
+    "method": "Method of the requests that the fault applies to; `*` for all",
+    "path": "Part of their path after `/flex`, or a pattern with `*` for the whole path",
     "kind": "What happens, see below",
     "status": "Status of the answer",
     "body": "Text of the answer",
-    "seconds": "How long it takes",
-    "times": "How many requests it hits; `null` for all",
-    "after": "How many requests it spares before",
-    "location": "Where it redirects to",
-    "rows": "How many rows, or MiB",
+    "seconds": "Length of a delay in seconds",
+    "times": "How many requests the fault applies to; `null` for all",
+    "after": "How many such requests are answered as usual before",
+    "location": "Address to redirect to",
+    "rows": "How many rows, or how many MiB of white space",
     "headers": "Headers of the answer: pairs of a name and a value",
 }
 
@@ -329,7 +337,7 @@ def fault_keys() -> Iterator[str]:
     return _rows(
         ("Key", "Meaning", "Default"),
         (
-            (f"`{each.name}`", _OF_FAULTS[each.name], f"`{json.dumps(each.default)}`")
+            (f"`{each.name}`", _FAULT_KEYS[each.name], f"`{json.dumps(each.default)}`")
             for each in fields(Fault)
         ),
     )

@@ -1,4 +1,4 @@
-"""A client that attaches every exchange to the result, and a shop to test."""
+"""A client that attaches every answer to the result, and a shop to test."""
 
 from __future__ import annotations
 

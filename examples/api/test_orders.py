@@ -31,7 +31,7 @@ def test_unknown_order_is_not_found(api: Api) -> None:
 
 
 @pytest.mark.zephyr(303, defects=["SHOP-17"], fields={"endpoint": "/orders"})
-@pytest.mark.xfail(reason="SHOP-17: a count of nothing is accepted")
+@pytest.mark.xfail(reason="SHOP-17: an order with count 0 is accepted")
 def test_empty_order_is_refused(api: Api) -> None:
     placed = api.call("POST", "/orders", json={"item": "tea", "count": 0})
     assert placed.status_code == 400

@@ -18,7 +18,7 @@ pipeline {
                     }
                 }
                 environment {
-                    // pip installs into it.
+                    // pip installs into this directory.
                     HOME = "${WORKSPACE}"
                 }
                 stages {
@@ -27,7 +27,7 @@ pipeline {
                             checkout scm
                             sh 'pip install --user pytest pytest-split pytest-zephyr'
                             // Writes a journal and sends nothing. A failed test must not
-                            // keep the last stage from its report.
+                            // keep the last stage from reporting.
                             catchError(buildResult: 'FAILURE', stageResult: 'FAILURE') {
                                 sh '''
                                     python -m pytest --splits 4 --group $SHARD \

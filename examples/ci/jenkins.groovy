@@ -5,7 +5,7 @@ pipeline {
         docker { image 'python:3.12' }
     }
     environment {
-        // pip installs into it.
+        // pip installs into this directory.
         HOME = "${WORKSPACE}"
         ZEPHYR_URL = 'https://example.yourzephyr.com'
         ZEPHYR_TOKEN = credentials('zephyr-token')

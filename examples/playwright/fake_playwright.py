@@ -1,4 +1,4 @@
-"""The parts of pytest-playwright that the tests need, where it is not installed."""
+"""Replaces pytest-playwright for these tests where it is not installed."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ def log_in(name: str, password: str) -> bool:
 @pytest.mark.zephyr(101)
 @pytest.mark.parametrize("name", USERS)
 def test_right_password_logs_in(name: str) -> None:
-    """Both parameters verify test case 101; it fails if one of them fails."""
+    """Both parameters verify test case 101, which fails if one of them fails."""
     assert log_in(name, USERS[name])
 
 

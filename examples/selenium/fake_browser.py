@@ -1,4 +1,4 @@
-"""The parts of a browser that the tests of cart.html need, where there is none."""
+"""Replaces a browser for the tests of cart.html where no browser is installed."""
 
 from __future__ import annotations
 
