@@ -1,4 +1,4 @@
-"""`python -m pytest_zephyr` is the command `pytest-zephyr`."""
+"""Runs the command `pytest-zephyr` for `python -m pytest_zephyr`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""The options as pytest declares them: names, help texts and defaults.
+"""Options and markers as pytest declares them: names, help texts and defaults.
 
-Every run of pytest loads this module, even if it reports nothing, so it imports nothing.
+Every run of pytest loads this module, even one that reports nothing, so it imports
+nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 DEFAULT_ID_PREFIX = "(?:TC-?)?"
 
 #: Name, help text, metavar and default of each option. The metavar is empty for a switch,
-#: and `None` for an option without a flag.
+#: and `None` for an option without a flag. A default of `None` leaves an option unset.
 _ROWS: tuple[tuple[str, str, str | None, str | None], ...] = (
     ("zephyr", "Report this run to Zephyr", "", "false"),
     ("url", "Zephyr server, or the word sandbox for the embedded one", "URL", None),
@@ -163,12 +164,15 @@ _ROWS: tuple[tuple[str, str, str | None, str | None], ...] = (
 
 
 def _with_default(text: str, metavar: str | None, default: str | None) -> str:
-    """Return the help *text* with the *default*, unless it is a switch or describes it."""
-    is_named = metavar == "" or "default:" in text
-    return f"{text} (default: {default})" if default and not is_named else text
+    """Return the help *text* with the *default* appended.
+
+    The text of a switch, and a text that describes the default, are not changed.
+    """
+    is_complete = metavar == "" or "default:" in text
+    return f"{text} (default: {default})" if default and not is_complete else text
 
 
-#: The same, with the default in the help text.
+#: The rows of `_ROWS`, with the default in the help text.
 ROWS = tuple(
     (name, _with_default(text, metavar, default), metavar, default)
     for name, text, metavar, default in _ROWS
@@ -200,5 +204,5 @@ def flag_of(name: str) -> str:
 
 
 def ini_of(name: str) -> str:
-    """Return the ini key of option *name*, which is also its name in pytest's namespace."""
+    """Return the ini key of option *name*, which is also the ``dest`` of its flag."""
     return "zephyr" if name == "zephyr" else f"zephyr_{name}"

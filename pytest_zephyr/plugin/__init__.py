@@ -1,7 +1,7 @@
 """The entry point: declares options, markers, hooks and the fixture.
 
-Every run of pytest in an environment loads this, and most of them report nothing, so the
-rest is imported only if it is needed.
+Every run of pytest in an environment loads this module, and most runs report nothing, so
+most other modules are imported only when they are needed.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from pytest_zephyr.plugin.fixture import Zephyr
     from pytest_zephyr.plugin.fixture import ZephyrRecord
 
-    #: What `pytest_zephyr_cases` may return: ids as a marker takes them, or a marker.
+    #: What `pytest_zephyr_cases` may return: ids as for a marker, a marker or `None`.
     Cases = int | str | Iterable[int | str] | pytest.MarkDecorator | None
 
 
+#: Keyword arguments of a flag without a value; `const` is added for each flag.
 _SWITCH = {"action": "store_const"}
 
 
@@ -34,9 +35,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("zephyr", "Zephyr Enterprise")
     for name, text, metavar, _default in table.ROWS:
         if metavar is not None:
-            value = {"metavar": metavar} if metavar else {**_SWITCH, "const": "true"}
+            kwargs = {"metavar": metavar} if metavar else {**_SWITCH, "const": "true"}
             flag, dest = table.flag_of(name), table.ini_of(name)
-            group.addoption(flag, dest=dest, help=text, **value)
+            group.addoption(flag, dest=dest, help=text, **kwargs)
         if name not in table.NO_INI:
             parser.addini(table.ini_of(name), text, default=None)
     off = {"help": "Do not report this run", "const": "false", **_SWITCH}
@@ -45,7 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         reject = partial(_reject_flag, name)
         group.addoption(f"--zephyr-{name}", type=reject, help=argparse.SUPPRESS)
         parser.addini(
-            f"zephyr_{name}", "Not accepted: an ini file is no place for secrets"
+            f"zephyr_{name}", "Not accepted: an ini file must not hold a credential"
         )
 
 
@@ -61,7 +62,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(ZephyrHooks)
 
 
-# Before a conftest replaces what `origin` remembers.
+# Runs before a conftest can replace the functions that `origin` saves.
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     if _may_report(early_config, early_config.known_args_namespace):
@@ -90,7 +91,8 @@ def pytest_configure(config: pytest.Config) -> None:
         with origin.originals_restored():
             try:
                 from pytest_zephyr.plugin import build
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - a suite's module
+            except (Exception, SystemExit) as error:  # noqa: BLE001
+                # A module of the suite may have the name of one that is imported here.
                 message = (
                     f"zephyr: nothing is reported, the plugin cannot load: {error!r}"
                 )
@@ -100,15 +102,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _may_report(config: pytest.Config, option: argparse.Namespace) -> bool:
-    """Return whether tests are to run, and any source sets the option ``zephyr``.
+    """Return whether this run runs or checks tests, and ``zephyr`` may be true.
 
-    With ``--collect-only``, which checks test cases, only the flag counts.
+    The flag decides. Without it, any other source that sets the option is enough,
+    whatever the value; with ``--collect-only``, which checks test cases, other sources do
+    not count.
     """
-    other = (
+    other_actions = (
         *("help", "version", "markers", "cacheshow"),
         *("showfixtures", "show_fixtures_per_test"),
     )
-    if any(getattr(option, name, None) for name in other):
+    if any(getattr(option, name, None) for name in other_actions):
         return False
     if getattr(option, "collectonly", False):
         # An editor that lists the tests must not wait for a server.
@@ -149,9 +153,9 @@ class ZephyrHooks:
 
         The result is an id as a marker takes it (``7``, ``"7"``, ``"TC-7"``), an iterable of
         them, or a marker, such as ``pytest.mark.zephyr(alt="AUTH-1")`` for an Alt ID. `None`
-        keeps the markers' test cases, an empty list reports the test to none. The first
-        result that is not `None` wins. An exception, or an id that is not valid, is a
-        `PytestZephyrWarning` on the test::
+        keeps the markers' test cases, an empty list reports the test to no test case. The
+        first result that is not `None` wins. An exception, or an id that is not valid,
+        gives a `PytestZephyrWarning` for the test::
 
             def pytest_zephyr_cases(item):
                 if match := re.search(r"_TC(\d+)", item.name):
@@ -162,9 +166,9 @@ class ZephyrHooks:
     def pytest_zephyr_record(self, item: pytest.Item, record: ZephyrRecord) -> None:
         """Add to the result of *item*, or change its failure text.
 
-        Called for every report of a test, setup, call and teardown; at that of the call its
-        fixtures are still active. The return value is ignored, and an exception is a
-        `PytestZephyrWarning` on the test::
+        Called for each report of a test: setup, call and teardown. The fixtures of the
+        test are still active when the call is reported. The return value is ignored, and
+        an exception gives a `PytestZephyrWarning` for the test::
 
             def pytest_zephyr_record(item, record):
                 if record.failed and "page" in item.funcargs:

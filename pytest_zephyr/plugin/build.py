@@ -1,4 +1,4 @@
-"""Registers what a run that reports needs, on the controller or on a worker."""
+"""Registers the plugin objects of a run that reports, on the controller or a worker."""
 
 from __future__ import annotations
 
@@ -33,14 +33,17 @@ from pytest_zephyr.results.records import Item
 
 @plugin_settings.usage_errors()
 def begin(config: pytest.Config) -> None:
-    """Register what reports this run, if it is to be reported. Raises UsageError."""
+    """Register the plugin objects that report this run, if ``zephyr`` is true.
+
+    Raises UsageError.
+    """
     workerinput: dict[str, Any] | None = getattr(config, "workerinput", None)
     if workerinput is not None and JOURNAL_KEY not in workerinput:
         # A worker of a run that does not report.
         return
     given = plugin_settings.sources(config)
     if not resolve.value("zephyr", given):
-        config.pluginmanager.register(_Silenced(), "zephyr-silenced")
+        config.pluginmanager.register(_SilencedHeader(), "zephyr-silenced")
         return
     try:
         if config.option.collectonly:
@@ -56,21 +59,18 @@ def begin(config: pytest.Config) -> None:
         raise
     except ERRORS as error:
         sys.stderr.write(f"zephyr: internal error, nothing is reported: {error!r}\n")
-        config.pluginmanager.register(_Unbuilt(given), "zephyr-unbuilt")
+        config.pluginmanager.register(_FailedReporter(given), "zephyr-failed")
 
 
-class _Silenced:
+class _SilencedHeader:
     """Shows why this run does not report, if a test of a reporting run started it."""
 
     def pytest_report_header(self, config: pytest.Config) -> list[str]:
-        return plugin_settings.silenced(config)
+        return plugin_settings.silenced_lines(config)
 
 
-class _Unbuilt:
-    """Replaces a reporter that failed to start.
-
-    So the setting *on_error* still decides the exit code.
-    """
+class _FailedReporter:
+    """Replaces a reporter that failed to start, so that *on_error* sets the exit code."""
 
     def __init__(self, given: OptionSources) -> None:
         self._given = given
@@ -83,7 +83,7 @@ class _Unbuilt:
 
 
 def _checking_plugins(config: pytest.Config, given: OptionSources) -> dict[str, object]:
-    """Return what checks the collected tests, with ``--collect-only``."""
+    """Return the plugin objects for ``--collect-only``, by name."""
     from pytest_zephyr.plugin.collect_check import CollectCheck
 
     settings = plugin_settings.load(config, given)
@@ -97,7 +97,7 @@ def _checking_plugins(config: pytest.Config, given: OptionSources) -> dict[str, 
 def _controller_plugins(
     config: pytest.Config, given: OptionSources
 ) -> dict[str, object]:
-    """Return what the controller, or the only process, needs to report at the end."""
+    """Return the plugin objects of the controller, or of the only process, by name."""
     settings = plugin_settings.load(config, given)
     if settings.push == "end" or settings.only_planned:
         settings.require_server()
@@ -117,14 +117,14 @@ def _controller_plugins(
 def _worker_plugins(
     config: pytest.Config, given: OptionSources, workerinput: dict[str, Any]
 ) -> dict[str, object]:
-    """Return what a worker of pytest-xdist needs to write what its tests do."""
+    """Return the plugin objects of a worker of pytest-xdist, by name."""
     local = plugin_settings.load_local(given)
     worker, bugs = workerinput["workerid"], Bugs()
     writer = worker_journal(workerinput[JOURNAL_KEY], worker, local.scrub)
     processes = workerinput.get("workercount", 1)
     plugins = {
         **_recording_plugins(config, local, writer, bugs, worker, processes),
-        # The controller reports the remarks.
+        # The controller shows the remarks, so the lines of a worker are not used.
         **_map_use(local.marks, bugs, lines=[]),
     }
     if PLANNED_KEY in workerinput:
@@ -142,7 +142,7 @@ def _recording_plugins(
     processes: int = 1,
     take_item: Callable[[Item], None] = lambda _item: None,
 ) -> dict[str, object]:
-    """Return what writes the tests of this process to its journal."""
+    """Return the plugin objects that write the tests of this process to its journal."""
     marks, store = local.marks, local.store(writer.path, processes)
     config.stash[RECORDER] = Recorder(
         writer, store, worker, marks.names.hide_secrets, bugs
@@ -154,7 +154,7 @@ def _recording_plugins(
 
 
 def _map_use(marks: Marks, bugs: Bugs, lines: list[Line]) -> dict[str, object]:
-    """Return what says which rows of the mapping file had no effect, if there is one."""
+    """Return the plugin object that checks the mapping file, if there is such a file."""
     if marks.case_map is None:
         return {}
     from pytest_zephyr.plugin.collection.map_use import MapUse

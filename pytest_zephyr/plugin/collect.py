@@ -16,7 +16,7 @@ from pytest_zephyr.plugin.guard import Bugs
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # Removed, so that a pytest that a conftest starts does not write there, too.
+    # Removed, so that a pytest that a conftest starts does not write to the same file.
     path = os.environ.pop(table.COLLECTED_VARIABLE, "")
     if path:
         local = plugin_settings.load_local(plugin_settings.sources(config))
@@ -28,5 +28,5 @@ def pytest_configure(config: pytest.Config) -> None:
 class _RaisedBugs(Bugs):
     """Raises the first bug, which ends the collection: no summary shows it later."""
 
-    def note(self, hook: str, error: BaseException) -> None:
-        raise RuntimeError(f"zephyr: internal error in {hook}") from error
+    def note(self, place: str, error: BaseException) -> None:
+        raise RuntimeError(f"zephyr: internal error in {place}") from error

@@ -59,7 +59,7 @@ class CollectCheck:
             why = "the embedded server creates every test case"
             if settings.push == "never":
                 why = "zephyr_push is never"
-            self._count(session, f"not looked up, because {why}")
+            self._insert_counts(session, f"not looked up, because {why}")
             return
         try:
             with SenderProcess(self._config.invocation_params.dir) as sender:
@@ -76,8 +76,9 @@ class CollectCheck:
         self.lines += problems(checked.lines, code="server")
         if checked.planned is not None:
             planned = frozenset(checked.planned)
-            unwritten = JournalWriter(settings.journal)
-            only = OnlyPlanned(lambda: planned, self._marks, unwritten)
+            # It has no file, so nothing is written to disk.
+            writer = JournalWriter(settings.journal)
+            only = OnlyPlanned(lambda: planned, self._marks, writer)
             only.pytest_collection_finish(session)
         self._read_markers(session)
         request = protocol.LookUp(tuple(self._tests), all=True)
@@ -85,18 +86,18 @@ class CollectCheck:
         if answer.error:
             if not checked.lines:
                 self.lines.append(Line(answer.error, "error", code="error"))
-            self._count(session, "not checked")
+            self._insert_counts(session, "not checked")
             return
         counts = Counter(code for _case, _text, code in answer.problems)
         kinds = (
             (len(self._tests) - counts.total(), "in the phase"),
-            (counts["to-add"], "to be added to it"),
+            (counts["to-add"], "to be added to the phase"),
             (counts["not-in-phase"], "not in the phase"),
             (counts["unknown-case"], "unknown to Zephyr"),
             (counts["ambiguous"], "ambiguous"),
         )
         parts = [f"{count} {what}" for count, what in kinds if count]
-        self._count(session, ", ".join(parts))
+        self._insert_counts(session, ", ".join(parts))
         unknown_case = settings.unknown_case
         level: Level = "error" if unknown_case == "error" else "warning"
         no_problem = {"to-add", "unknown-case" if unknown_case == "ignore" else ""}
@@ -121,19 +122,19 @@ class CollectCheck:
             ]
             for case in record.cases:
                 self._tests.setdefault(case, key)
-        tests = {line.text.partition(": ")[0] for line in invalid}
-        if line := without_case_line(unmarked, len(tests)):
+        invalid_tests = {line.text.partition(": ")[0] for line in invalid}
+        if line := without_case_line(unmarked, len(invalid_tests)):
             self.lines.append(Line(line))
         self.lines += first_lines(invalid)
 
-    def _count(self, session: pytest.Session, what: str) -> None:
-        """Say first how many test cases there are, and *what* of them is known."""
+    def _insert_counts(self, session: pytest.Session, what: str) -> None:
+        """Insert a first line: how many test cases there are, and *what* is known."""
         tests = plural(len(session.items), "test")
         text = f"No test case in {tests}"
         if self._tests:
             text = f"{plural(len(self._tests), 'test case')} of {tests}: {what}"
         is_right = not any(line.is_problem for line in self.lines)
-        level: Level = "success" if is_right and "phase" in what else "info"
+        level: Level = "success" if is_right and "in the phase" in what else "info"
         self.lines.insert(0, Line(text, level))
 
     @pytest.hookimpl(trylast=True)

@@ -1,4 +1,4 @@
-"""The zephyr fixture: a test's own comments, attachments and steps, written at once."""
+"""The fixture ``zephyr``: writes comments, files and steps of a test to the journal."""
 
 from __future__ import annotations
 
@@ -22,22 +22,24 @@ from pytest_zephyr.results import evidence
 from pytest_zephyr.results.evidence import Step
 
 
-#: Characters of a step's error that a journal keeps.
+#: The most characters that a journal keeps of a step's error.
 _MAX_ERROR = 500
 
-#: Step numbers are below this; a larger one is taken as a text.
-_MAX_STEP = 2**31
+#: The numbers of steps of a test case are below this; a larger label is taken as a text.
+_STEP_LIMIT = 2**31
 
+#: Numbers the steps of an item in the order in which they begin.
 _STEP_NUMBERS = pytest.StashKey[Iterator[int]]()
 
 
 class Zephyr:
-    """What a test can put on its result, the value of the fixture ``zephyr``.
+    """The value of the fixture ``zephyr``, with which a test adds to its result.
 
-    It does nothing while reporting is off. No call raises or warns, whatever it is given:
-    any value is accepted and converted with `str`, an empty one is ignored, and the
-    summary names what could not be used, such as a missing file. Everything is in the
-    journal at once, so a test that is killed keeps what it reported before::
+    It does nothing while reporting is off. No method raises or warns, whatever its
+    arguments are: texts may be values of any type, which `str` converts, an empty value
+    is ignored, and the summary names what could not be used, such as a missing file. Each
+    call writes to the journal at once, so what a test added is kept if the test is
+    killed::
 
         @pytest.mark.zephyr(101)
         def test_checkout(zephyr: Zephyr, tmp_path):
@@ -45,7 +47,7 @@ class Zephyr:
                 ...
             zephyr.attach(tmp_path / "receipt.pdf")
 
-    After reruns the last attempt counts, with what it added.
+    If a test is repeated, only what its last attempt added counts.
     """
 
     def __init__(self, item: pytest.Item) -> None:
@@ -61,9 +63,8 @@ class Zephyr:
     def comment(self, text: object) -> None:
         """Put *text* into the notes of the execution.
 
-        It may have several lines. Several comments of a test are listed in their order,
-        and one that is repeated is there once; it is there whatever
-        ``--zephyr-comment`` says::
+        *text* may have several lines. The comments of a test are listed in order,
+        repeated ones once. They are written whatever ``--zephyr-comment`` says::
 
             zephyr.comment("paid with a test card")
         """
@@ -90,7 +91,7 @@ class Zephyr:
             zephyr.attach(data, name="answer", type="application/json")
 
         A file larger than ``--zephyr-attach-max-size`` is left out and named in the
-        summary. So is one that does not exist, which also counts for
+        summary. So is a file that does not exist, which also counts as undelivered for
         ``--zephyr-on-error=fail``. The content is sent as it is: unlike texts, it is not
         searched for secrets.
         """
@@ -130,7 +131,7 @@ class Zephyr:
     def defect(self, key: object) -> None:
         """Name a defect in the notes, by its *key* in the defect tracker.
 
-        It is a text; no link to the tracker is made::
+        *key* is a text; no link to the tracker is made::
 
             zephyr.defect("SHOP-7")
         """
@@ -141,8 +142,8 @@ class Zephyr:
     def field(self, name: object, value: object) -> None:
         """Put a *name* and its *value* into the notes, as a line ``name: value``.
 
-        The last value of a name counts. Numbers and `bool` stay what they are in the
-        journal, all else becomes a text::
+        The last value of a name counts. The journal keeps numbers and `bool` as they are,
+        and any other value as a text::
 
             zephyr.field("browser", "firefox")
             zephyr.field("items", 3)
@@ -156,11 +157,12 @@ class Zephyr:
     def step(self, label: object) -> StepBlock:
         """Return a step: a context manager, and a decorator of functions of any kind.
 
-        *label* is a text, or the number of a step of the test case, from 1. The result
-        lands on the step of the test case with this number or this text; one that Zephyr
-        does not have is listed in the notes. A block that ends regularly has passed; one
-        that an exception leaves has failed, or was skipped by `pytest.skip` or interrupted,
-        and the exception goes on. Steps may contain others::
+        *label* is a text, or the number of a step of the test case, from 1. The result is
+        written to the step of the test case with this number or this text; a step that
+        the test case does not have is listed in the notes. A step has passed if its block
+        ends without an exception. Otherwise it has failed, or was skipped by
+        `pytest.skip`, or interrupted, and the exception is not caught. Steps may contain
+        others::
 
             with zephyr.step("Open the cart"):
                 with zephyr.step(2):
@@ -174,7 +176,7 @@ class Zephyr:
         with self._recording("step"):
             if isinstance(label, int) and not isinstance(label, bool) and label > 0:
                 # `str` raises for a number of thousands of digits.
-                name = label if str(label) and label < _MAX_STEP else str(label)
+                name = label if str(label) and label < _STEP_LIMIT else str(label)
             else:
                 name = _line_of(label) or name
         return StepBlock(
@@ -214,8 +216,8 @@ class ZephyrRecord(Zephyr):
     """One report of a test, before it is written to the journal.
 
     The hook ``pytest_zephyr_record`` gets one for setup, call and teardown of each test.
-    It has the methods of `Zephyr`, and *nodeid*. It may change *text*; all else is for
-    reading::
+    The record has the methods of `Zephyr`. The hook may change its *text*; *nodeid*,
+    *when* and *outcome* are only for reading::
 
         def pytest_zephyr_record(item, record: ZephyrRecord):
             if record.failed and record.when == "call":
@@ -223,11 +225,11 @@ class ZephyrRecord(Zephyr):
                 record.comment("failed in the call")
     """
 
-    #: The part of the test that this reports.
+    #: The part of the test that the report is about.
     when: Literal["setup", "call", "teardown"]
-    #: How it went, as pytest has it; an expected failure is ``skipped``.
+    #: The outcome of that part, as pytest reports it; an expected failure is ``skipped``.
     outcome: Literal["passed", "failed", "skipped"]
-    #: The failure as pytest shows it, with line breaks; empty if there is none.
+    #: The failure, or the reason of a skip, as pytest shows it; empty if the part passed.
     text: str
 
     def __init__(self, item: pytest.Item, report: pytest.TestReport) -> None:

@@ -1,4 +1,4 @@
-"""Keeps exceptions of our own, and of hooks, from ending the run; warns about the latter."""
+"""Keeps exceptions of the plugin, and of hooks that it calls, from ending the run."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from pytest_zephyr.results.lines import problems
 from pytest_zephyr.text import plural
 
 
-#: What our code, or a hook, may raise without ending the run. The outcomes of pytest are
-#: no `Exception`, and a function that a test has replaced may raise them: a guard against
-#: sockets calls `pytest.fail`, a stub of a program `sys.exit`.
+#: Exceptions of the plugin, and of hooks that it calls, which must not end the run. Those
+#: of `pytest.fail`, `pytest.skip` and `sys.exit` do not derive from `Exception`, and a
+#: function that a test has replaced may raise them: a guard against sockets calls
+#: `pytest.fail`, a stub of a program `sys.exit`.
 # fmt: off
 ERRORS = (
     Exception, SystemExit, GeneratorExit, pytest.fail.Exception, pytest.skip.Exception,
@@ -32,10 +33,11 @@ Hook = TypeVar("Hook", bound=Callable[..., object])
 
 
 class Bugs(list[str]):
-    """Failures of our own that the summary has yet to show."""
+    """Internal errors that the summary has not shown yet."""
 
-    def note(self, hook: str, error: BaseException) -> None:
-        self.append(f"{hook}: {error!r}")
+    def note(self, place: str, error: BaseException) -> None:
+        """Add an *error* that was raised in *place*, such as a hook."""
+        self.append(f"{place}: {error!r}")
 
     def lines(self) -> list[Line]:
         """Return a line for each bug, which says how often it was noted."""
@@ -48,9 +50,9 @@ class Bugs(list[str]):
 
 
 def guarded(hook: Hook) -> Hook:
-    """Wrap a hook so that nothing but a usage error leaves it.
+    """Wrap a *hook* so that no exception of `ERRORS` but a usage error leaves it.
 
-    All else is noted in the *bugs* of its plugin object.
+    The exception is noted in the *bugs* of the plugin object, and the hook returns `None`.
     """
 
     @functools.wraps(hook)
@@ -66,7 +68,7 @@ def guarded(hook: Hook) -> Hook:
     return cast(Hook, call)
 
 
-def blame(hook: pluggy.HookCaller, error: BaseException) -> str:
+def describe_hook_error(hook: pluggy.HookCaller, error: BaseException) -> str:
     """Return a message that names the plugin whose *hook* raised *error*."""
     names = {
         getattr(inspect.unwrap(impl.function), "__code__", None): impl.plugin_name

@@ -41,7 +41,7 @@ def forget_attempts(item: pytest.Item) -> None:
 def begin_attempt(item: pytest.Item) -> int:
     """Count an attempt of *item* and return its number, whichever plugin repeats it.
 
-    pytest-rerunfailures counts over processes, too: a worker may have died.
+    The count of pytest-rerunfailures goes on in a new worker if one has died.
     """
     number = item.stash.get(_ATTEMPT, -1) + 1
     item.stash[_ATTEMPT] = max(number, getattr(item, "execution_count", 1) - 1)
@@ -50,7 +50,7 @@ def begin_attempt(item: pytest.Item) -> int:
 
 @dataclass(frozen=True)
 class Recorder:
-    """Writes what the tests of one process report; without a writer, nothing.
+    """Writes what the tests of one process report; does nothing without a *writer*.
 
     *hide* removes secrets of an item from a text.
     """
@@ -74,7 +74,7 @@ class Recorder:
     def attach(
         self, item: pytest.Item, content: bytes | Path, name: str, kind: str
     ) -> None:
-        """Copy an attachment to the store; if that fails, write that it is missing."""
+        """Copy an attachment to the store, and write where it is or why it is missing."""
         if self.store is None:
             return
         # Scrub before truncating: half a secret would no longer match.
@@ -91,4 +91,5 @@ class Recorder:
         self.write(item, evidence.LeftOutFile(name, 0, reason))
 
 
+#: The recorder of this process, in the stash of the config.
 RECORDER = pytest.StashKey[Recorder]()

@@ -1,4 +1,4 @@
-"""A report of pytest as a record, and what it carries from where the test ran."""
+"""Turns a report of pytest into a record, and adds values that travel on a report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.results.records import Report
 
 
-#: Characters of a failure that a journal keeps, and of a line such as a reason.
+#: The most characters that a journal keeps of a failure, and of a line such as a reason.
 MAX_TEXT = 20_000
 MAX_LINE = 1000
 
@@ -23,10 +23,11 @@ STAMP = "zephyr"
 
 
 class Stamp(TypedDict, total=False):
-    """What a report carries besides pytest's own values, from a worker or a fork too.
+    """What the plugin adds to a report; it travels with reports of workers and forks.
 
-    *text* replaces the failure. *unwritten* are lines that could not be written, and *bugs*
-    those that cannot be shown, where the test ran.
+    *attempt* counts from 0. *bugs* are internal errors that the process of the test
+    cannot show, *unwritten* lines of the journal that it could not write. *text* replaces
+    the text of the failure.
     """
 
     attempt: int
@@ -48,11 +49,12 @@ def to_record(
     """
     failed = report.outcome not in {"passed", "skipped"}
     stamp: Stamp = getattr(report, STAMP, None) or Stamp()
-    changed = stamp.get("text")
+    changed_text = stamp.get("text")
     gateway = getattr(getattr(report, "node", None), "gateway", None)
-    describe = getattr(report, "_sub_test_description", None) or getattr(
+    describe_subtest = getattr(report, "_sub_test_description", None) or getattr(
         report, "sub_test_description", None
     )
+    subtest = str(describe_subtest()) if callable(describe_subtest) else ""
     # Scrub before truncating: half a secret would no longer match.
     return Report(
         nodeid=report.nodeid,
@@ -64,14 +66,19 @@ def to_record(
         attempt=stamp.get("attempt", getattr(report, "rerun", 0)),
         worker=getattr(gateway, "id", ""),
         reason=scrub(_reason(report))[:MAX_LINE],
-        short_text=scrub(_crash(report, root, changed))[:MAX_LINE] if failed else "",
-        text=_cut_middle(scrub(changed or _text(report))) if failed else "",
-        subtest=scrub(str(describe()) if callable(describe) else "")[:MAX_LINE],
+        short_text=scrub(_crash(report, root, changed_text))[:MAX_LINE]
+        if failed
+        else "",
+        text=_cut_middle(scrub(changed_text or _text(report))) if failed else "",
+        subtest=scrub(subtest)[:MAX_LINE],
     )
 
 
 def microseconds(seconds: float | None) -> int:
-    """Return a duration; 0 if it is impossible, because tests move pytest's clock."""
+    """Return a duration in microseconds, 0 if it cannot be true.
+
+    A test may have moved pytest's clock.
+    """
     if not seconds or not 0 < seconds <= elapsed():
         return 0
     return round(seconds * 1_000_000)
@@ -95,16 +102,16 @@ def _text(report: pytest.TestReport) -> str:
         return f"<failure that cannot be shown: {type(error).__name__}>"
 
 
-def _crash(report: pytest.TestReport, root: str, changed: str | None) -> str:
-    """Return where it failed and why, in one line.
+def _crash(report: pytest.TestReport, root: str, changed_text: str | None) -> str:
+    """Return where the test failed and why, in one line; empty if that is unknown.
 
-    Empty if a hook has *changed* the text and it no longer has that line.
+    It is also empty if a hook has removed the reason from the *changed_text*.
     """
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is None:
         return ""
     message = crash.message.partition("\n")[0]
-    if changed is not None and message not in changed:
+    if changed_text is not None and message not in changed_text:
         return ""
     path = str(crash.path).removeprefix(f"{root}{os.sep}")
     return f"{path}:{crash.lineno}: {message}"

@@ -88,8 +88,8 @@ class ZephyrReporter:
         self._undelivered = False
         self._uncollected: list[str] = []
         self._finished = False
-        # The sender has written the report.
-        self._reported = False
+        # Whether the sender has written the report.
+        self._report_written = False
         self._session: pytest.Session | None = None
 
     @guarded
@@ -123,12 +123,14 @@ class ZephyrReporter:
             with origin.originals_restored():
                 self._finish()
         except errors.ZephyrError as error:
-            self._keep(str(error))
+            self._add_unsent_lines(str(error))
         except KeyboardInterrupt:
-            self._keep("interrupted before anything was sent.", code="interrupted")
+            self._add_unsent_lines(
+                "interrupted before anything was sent.", code="interrupted"
+            )
         except ERRORS as error:
             self.bugs.note("pytest_sessionfinish", error)
-            self._keep()
+            self._add_unsent_lines()
         try:
             with origin.originals_restored():
                 self._write_report()
@@ -139,7 +141,7 @@ class ZephyrReporter:
     def _write_report(self) -> None:
         """Write the report that the user asked for, unless the sender has done so."""
         path = self._settings.report
-        if path is None or self._reported:
+        if path is None or self._report_written:
             return
         lines = self._summary_lines()
         reason = next((line.text for line in lines if line.is_problem), "")
@@ -171,7 +173,7 @@ class ZephyrReporter:
             self._report_broken(self.writer.broken)
 
     def _leave_unsent(self) -> None:
-        """Say where results are that are not to be sent now."""
+        """Add lines that say where the results are, which are not sent now."""
         journal = Journal(self.writer.path, self.writer.unwritten)
         if journal.header.key:
             known = runs.open_all([journal.path.parent], recent=True)
@@ -186,47 +188,50 @@ class ZephyrReporter:
 
     def _push(self) -> None:
         settings = self._settings
-        # Lines that are not on disk.
-        refused = tuple(line.decode("ascii") for line in self.writer.unwritten)
+        unwritten = tuple(line.decode("ascii") for line in self.writer.unwritten)
         if self.writer.broken is None:
             # The sender continues the file.
             self.writer.close()
         seconds = settings.deadline
         request = protocol.Push(
-            settings, self.writer.path, refused, self.startup_check.facts
+            settings, self.writer.path, unwritten, self.startup_check.facts
         )
         directory = self._config.invocation_params.dir
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
-        with summary.Progress(terminal) as progress:
+        with summary.ProgressLine(terminal) as progress:
             try:
                 with SenderProcess(directory, progress.update) as sender:
                     answer = sender.ask(request, protocol.Pushed, seconds)
             except SenderLate:
-                self._keep(f"{settings.time_budget()} is spent.{progress.reached}")
+                self._add_unsent_lines(
+                    f"{settings.time_budget()} is spent.{progress.sent_before}"
+                )
             except SenderBug as error:
                 self.bugs.note("the push", error)
-                self._keep()
+                self._add_unsent_lines()
             except SenderError as error:
-                self._keep(f"{error}{progress.reached}")
+                self._add_unsent_lines(f"{error}{progress.sent_before}")
             except KeyboardInterrupt:
-                text = f"interrupted while sending.{progress.reached}"
-                self._keep(text, code="interrupted")
+                text = f"interrupted while sending.{progress.sent_before}"
+                self._add_unsent_lines(text, code="interrupted")
             else:
-                self._reported = True
+                self._report_written = True
                 self.lines += answer.lines
                 self._undelivered = answer.failed
 
     def _report_broken(self, error: OSError) -> None:
         result = "what is not delivered is lost when this process ends."
         if not self._undelivered:
-            # A later push would read a part of a journal as a run that died.
+            # A later push would take an incomplete journal for a run that died.
             self.writer.discard()
             result = "nothing was lost, the results were sent from memory."
         text = f"{self._journal} could not be written ({error.strerror or error}); "
         self.lines.append(Line(text + result, "error", code="journal"))
 
-    def _keep(self, problem_text: str = "", code: errors.Code = "error") -> None:
-        """Say that everything stays in the journal, after the problem that is why."""
+    def _add_unsent_lines(
+        self, problem_text: str = "", code: errors.Code = "error"
+    ) -> None:
+        """Add the problem, if it has a text, and say that the results were not sent."""
         self._undelivered = True
         if problem_text:
             self.lines.append(Line(problem_text, "error", code=code))
@@ -238,7 +243,7 @@ class ZephyrReporter:
                 not isinstance(error, errors.NotAJournal) and self.writer.path.exists()
             )
             if readable:
-                # It is there, but this process cannot read it.
+                # The journal is there, but this process cannot read it.
                 self.lines.append(Line(str(error), "error", code="journal"))
         if readable and self.writer.broken is None:
             lines = unsent_lines([self._journal], self._settings)
@@ -266,12 +271,12 @@ class ZephyrReporter:
         self.bugs.clear()
 
     def _publish(self) -> list[Line]:
-        """Add the summary to that of the CI job and return its lines."""
+        """Add the summary to that of the CI job; return the lines for the terminal."""
         lines = self._summary_lines()
         return [*lines, *add_job_summary(self._environ, lines)] if lines else []
 
     def _summary_lines(self) -> list[Line]:
-        """Return all lines, bugs included, without secrets and control characters."""
+        """Return all lines, with those of bugs, without secrets or control characters."""
         lines = (*self.lines, *self.bugs.lines())
         return [line.cleaned(self.writer.scrub.clean_line) for line in lines]
 
@@ -282,9 +287,9 @@ class ZephyrReporter:
         ended = self._finished or self.startup_check.aborted
         if self._session is not None and not ended:
             # A hook of another plugin has failed.
-            self._keep("the session ended before anything could be sent.")
+            self._add_unsent_lines("the session ended before anything could be sent.")
         self.writer.close()
-        # Without pytest's terminal, or if that failed, they are not yet printed.
+        # Without pytest's terminal, or if it failed, the lines are not printed yet.
         lines = self._publish()
         shown = [text for line in lines for text in line.terminal_lines]
         for text in (*shown, *github_annotations(lines, self._environ)):

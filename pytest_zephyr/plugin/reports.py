@@ -1,4 +1,4 @@
-"""pytest's reports, written to the journal where the test runs."""
+"""Writes pytest's reports to the journal, in the process that runs the test."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from pytest_zephyr.plugin.collection.marks import Marks
 from pytest_zephyr.plugin.collection.names import begin_item
 from pytest_zephyr.plugin.fixture import Zephyr
 from pytest_zephyr.plugin.fixture import ZephyrRecord
-from pytest_zephyr.plugin.guard import blame
 from pytest_zephyr.plugin.guard import Bugs
+from pytest_zephyr.plugin.guard import describe_hook_error
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.plugin.recorder import begin_attempt
@@ -33,17 +33,18 @@ from pytest_zephyr.plugin.warning import PytestZephyrWarning
 from pytest_zephyr.results.records import Report
 
 
-#: The reports of a test that has simply passed.
-_PASSED = ["setup", "call", "teardown"]
+#: The *when* of each report of a test that has simply passed.
+_WHOLE_TEST = ["setup", "call", "teardown"]
 
 
 class ReportLines:
-    """Writes how tests begin and end where they run, warns about markers, calls hooks.
+    """Writes the starts and reports of tests, warns about markers, and calls hooks.
 
     A test that simply passed has a line for its start and one for its end; any other has
-    a line for each report. Lines that a worker could not write to disk, or that a forked
-    process may not write, travel on the reports, and the process that gets them writes
-    them; so do its bugs. *worker* is the id of this process if it is a worker.
+    a line for its start and one for each report. Lines that a worker could not write to
+    disk, or that a forked process may not write, travel on the reports to the parent
+    process, which writes them. Internal errors travel in the same way. *worker* is the id
+    of this process if it is a worker, else empty.
     """
 
     def __init__(
@@ -62,15 +63,16 @@ class ReportLines:
         self._writer = writer
         self.bugs = bugs
         self._worker = worker
-        # The test that runs, its name in the journal, and its reports not yet written.
+        # The test that runs, and its name in the journal.
         self._item: pytest.Item | None = None
         self._key = ""
+        # Its reports that are not written yet: part, seconds, and end in milliseconds.
         self._passed: list[tuple[str, float, int]] = []
         self._attempt = 0
         # How many bugs there were before a plugin may have forked for the test.
         self._bugs_before = 0
-        # In case the test is repeated.
-        self._failed: tuple[pytest.Item, pytest.TestReport] | None = None
+        # The last failure, in case its test is repeated.
+        self._last_failure: tuple[pytest.Item, pytest.TestReport] | None = None
 
     # Outermost: where a plugin forks for a test, this runs before the fork.
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -91,7 +93,7 @@ class ReportLines:
             return (yield)
         finally:
             try:
-                # What other wrappers did to the markers, unless a fork ran the test.
+                # Other wrappers may have changed the markers; a fork must not write that.
                 if self._marks.changed(item) and self._writer.is_ours:
                     self._write_markers(item)
             except ERRORS as error:
@@ -127,7 +129,7 @@ class ReportLines:
         if self._attempt:
             add_to_stamp(report, "attempt", self._attempt)
         if report.failed:
-            self._failed = item, report
+            self._last_failure = item, report
         if self._capture != "none":
             self._attach_output(item, report)
         if self._writer.unwritten:
@@ -136,7 +138,7 @@ class ReportLines:
             self._add_bugs(report)
         return report
 
-    # Before a worker sends the report, with the lines that could not be written.
+    # Runs before a worker sends the report, which carries lines that were not written.
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         try:
@@ -148,7 +150,7 @@ class ReportLines:
             if self._item is not None:
                 self._write(report)
             elif str(report.when) == "???":
-                # A worker has died; others have written their reports themselves.
+                # A worker has died. Reports of other workers are in their own files.
                 record = self._crash_record(report)
                 self._writer.append(journal_format.line_of(record))
             if self._writer.unwritten:
@@ -157,8 +159,8 @@ class ReportLines:
             self.bugs.note("pytest_runtest_logreport", error)
 
     def _write(self, report: pytest.TestReport) -> None:
-        """Write a report of the test that runs, or the one line if it has passed."""
-        # Nothing to say of it but that it passed.
+        """Write a report of the test that runs; one that simply passed gets one line."""
+        # The report says only that this part of the test passed.
         is_plain = (
             report.outcome == "passed"
             and type(report) is pytest.TestReport
@@ -170,7 +172,7 @@ class ReportLines:
             passed.append((str(report.when), report.duration, now_ms()))
             if report.when != "teardown":
                 return
-            if [when for when, _duration, _at in passed] == _PASSED:
+            if [when for when, _duration, _at in passed] == _WHOLE_TEST:
                 total = sum([microseconds(duration) for _when, duration, _at in passed])
                 text = journal_format.passed_text(self._key, total, self._worker)
                 self._writer.append_text(text)
@@ -187,18 +189,18 @@ class ReportLines:
         self._writer.append(journal_format.line_of(record))
 
     def _record(self, report: pytest.TestReport) -> Report:
-        """Return a report of the test that runs, without secrets."""
+        """Return a report of the test that runs as a record, without secrets."""
         item = self._item
 
         def scrub(text: str) -> str:
-            # A failure shows the values of all tests of its function.
+            # A failure may show the parameters of all tests of its function.
             text = text if item is None else self._marks.names.hide_secrets(item, text)
             return self._writer.scrub(text)
 
         return to_record(report, self._root, scrub)
 
     def _crash_record(self, report: pytest.TestReport) -> Report:
-        """Return the report of a worker that died; its node id may hold a secret."""
+        """Return the record for a worker that died; the node id may hold a secret."""
         record = to_record(report, self._root, self._writer.scrub)
         path = part_of(self._writer.path, record.worker)
         name = find_hidden(path, record.nodeid)
@@ -208,33 +210,34 @@ class ReportLines:
         return replace(record, nodeid=name, text=text)
 
     @property
-    def _travels(self) -> bool:
-        """Whether another process has to write the lines of this one and show its bugs."""
+    def _is_child(self) -> bool:
+        """Whether this is a worker or a fork, whose reports carry lines and bugs."""
         return bool(self._worker) or not self._writer.is_ours
 
     def _add_unwritten(self, report: pytest.TestReport) -> None:
-        if self._travels:
+        if self._is_child:
             add_to_stamp(report, "unwritten", self._writer.take_unwritten())
 
     def _add_bugs(self, report: pytest.TestReport) -> None:
-        # A process that was forked has those of its parent, too.
+        # A forked process also has the bugs of its parent.
         first = 0 if self._worker else self._bugs_before
-        if self._travels and (bugs := self.bugs[first:]):
+        if self._is_child and (bugs := self.bugs[first:]):
             add_to_stamp(report, "bugs", bugs)
             del self.bugs[first:]
 
     def _write_failure(self, item: pytest.Item) -> None:
-        """Write why the attempt before failed: flaky logs no report of it."""
-        failed, self._failed = self._failed, None
-        if failed is None or failed[0] is not item:
+        """Write the failure of the attempt before: the plugin flaky does not log it."""
+        failure, self._last_failure = self._last_failure, None
+        if failure is None or failure[0] is not item:
             return
-        record = self._record(failed[1])
-        # pytest-rerunfailures has logged it with an outcome of its own.
+        record = self._record(failure[1])
+        # pytest-rerunfailures has logged the failure, with an outcome of its own.
         if record.outcome == "failed":
             self._append(replace(record, outcome="rerun"))
 
     @guarded
     def _note_markers(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        """Write the changed markers of *item*, and warn about their new problems."""
         for problem in self._write_markers(item):
             self._warn(item, report, problem)
 
@@ -254,33 +257,34 @@ class ReportLines:
             if record.text != before:
                 add_to_stamp(report, "text", str(record.text))
         except ERRORS as error:
-            self._warn(item, report, blame(hook, error))
+            self._warn(item, report, describe_hook_error(hook, error))
 
     def _warn(self, item: pytest.Item, report: pytest.TestReport, problem: str) -> None:
         text = f"{item.nodeid}: {problem}"
         try:
             item.warn(PytestZephyrWarning(text))
         except PytestZephyrWarning:
-            # -W error is to fail the test; raised from here, it would end the run.
+            # With -W error the test must fail; raised here, this would end the run.
             if report.passed:
                 report.outcome, report.longrepr = "failed", text
 
     @guarded
     def _attach_output(self, item: pytest.Item, report: pytest.TestReport) -> None:
-        """Attach what was captured, once the test has been torn down."""
-        attached, failed = item.stash.get(_OUTPUT, (0, False))
+        """Attach the output that was captured, once the test has been torn down."""
+        earlier, failed = item.stash.get(_OUTPUT, (0, False))
         failed = failed or report.failed
-        item.stash[_OUTPUT] = attached, failed
+        item.stash[_OUTPUT] = earlier, failed
         if report.when != "teardown":
             return
         item.stash[_OUTPUT] = len(report.sections), False
         # pytest keeps the output of earlier attempts, too.
-        sections = report.sections[attached:]
+        sections = report.sections[earlier:]
         text = "".join(f"{f' {title} ':-^80}\n{text}\n" for title, text in sections)
         if text and (self._capture == "all" or failed):
             hidden = self._marks.names.hide_secrets(item, text)
             Zephyr(item).attach_text(hidden, name="output.txt")
 
 
-#: How many sections of captured output are attached, and whether the test failed since.
+#: How many sections of captured output belong to earlier attempts, and whether the
+#: current attempt has failed.
 _OUTPUT = pytest.StashKey[tuple[int, bool]]()

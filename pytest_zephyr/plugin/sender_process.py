@@ -31,25 +31,32 @@ from pytest_zephyr import protocol
 from pytest_zephyr.clock import Deadline
 
 
-#: Seconds for a sender to end by itself when its time is over.
+#: Seconds that the sender still has for its answer when the time of a request is over.
 GRACE = 2.0
 
 #: Seconds within which the sender must send `Hello`.
-GREETING = 15.0
+_HELLO_TIMEOUT = 15.0
 
 #: Seconds for a sender that has answered, or was killed, to end.
-_PARTING = 2.0
+_END_TIMEOUT = 2.0
 
-#: Bytes of its stderr that are kept, and characters that a message shows.
-_STDERR = 64 * 1024
-_SHOWN = 500
+#: The most bytes of the sender's stderr that are kept, and the most characters of it that
+#: a message shows.
+_MAX_STDERR = 64 * 1024
+_MAX_SHOWN = 500
 
-#: Variables that would change how the sender runs, or measure its coverage.
-_REMOVED = ("PYTHONWARNINGS", "PYTHONINSPECT", "COV_CORE_", "COVERAGE_PROCESS_")
+#: How environment variables begin that would change how the sender runs, or measure its
+#: coverage.
+_REMOVED_PREFIXES = (
+    "PYTHONWARNINGS",
+    "PYTHONINSPECT",
+    "COV_CORE_",
+    "COVERAGE_PROCESS_",
+)
 
-#: What the sender runs first. `-c` adds the directory that it starts in to `sys.path`, and
-#: PYTHONPATH may name that of the tests: neither may come before the standard library.
-#: Our own package is imported from where this process has it.
+#: What the sender runs first. `-c` adds the directory in which the sender starts to
+#: `sys.path`, and PYTHONPATH may name the directory of the tests: neither may come before
+#: the standard library. Our own package is imported from where this process has it.
 _BOOT = """
 import sys, _signal
 _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
@@ -69,15 +76,15 @@ main(start["parent"])
 """
 
 
-#: The sender in messages.
-NAME = "the process that talks to Zephyr"
+#: What messages call the sender.
+SENDER_NAME = "the process that talks to Zephyr"
 
 
 Answer = TypeVar("Answer")
 
 
 class SenderError(Exception):
-    """The sender could not be started, or ended without an answer; a line for users."""
+    """The sender could not be started or ended without an answer, in a line for users."""
 
 
 class SenderLate(SenderError):
@@ -92,8 +99,8 @@ class SenderBug(SenderError):
 class SenderProcess:
     """A sender that runs in *directory*; leaving the block ends it, whatever it does.
 
-    *on_progress* takes what a sender says before its answer. Raises SenderError if it
-    cannot be started.
+    *on_progress* is called with each message about progress that comes before an answer.
+    Raises SenderError if the sender cannot be started.
     """
 
     def __init__(
@@ -120,7 +127,7 @@ class SenderProcess:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
-        self.close(0 if kind else _PARTING)
+        self.close(0 if kind else _END_TIMEOUT)
 
     def send(self, request: protocol.Message) -> None:
         """Send *request*, without waiting for anything."""
@@ -129,7 +136,7 @@ class SenderProcess:
     def ask(
         self, request: protocol.Message, kind: type[Answer], seconds: float
     ) -> Answer:
-        """Send *request* and return the answer, which takes *seconds*; see `answer`."""
+        """Send *request* and return the answer within about *seconds*; see `answer`."""
         self.send(request)
         return self.answer(kind, Deadline(seconds + GRACE))
 
@@ -140,13 +147,13 @@ class SenderProcess:
         """
         self._start_threads()
         if not self._greeted:
-            self._wait_for_hello(Deadline(min(GREETING, deadline.remaining())))
+            self._wait_for_hello(Deadline(min(_HELLO_TIMEOUT, deadline.remaining())))
             self._greeted = True
         while True:
             try:
                 message = protocol.decode(self._next_line(deadline))
             except protocol.ProtocolError as error:
-                raise SenderError(f"{NAME}: {error}.") from error
+                raise SenderError(f"{SENDER_NAME}: {error}.") from error
             if isinstance(message, protocol.Broken):
                 raise (SenderBug if message.bug else SenderError)(message.error)
             if not isinstance(message, protocol.Progress):
@@ -155,20 +162,20 @@ class SenderProcess:
             self._on_progress(message)
 
     def _wait_for_hello(self, deadline: Deadline) -> None:
-        """Wait for `Hello`, whatever else something prints before it."""
+        """Wait for `Hello`; skip what other code of the process prints before."""
         while True:
             try:
                 line = self._next_line(deadline)
             except SenderLate:
-                msg = f"{NAME} did not start within {deadline.seconds:.0f} s."
+                msg = f"{SENDER_NAME} did not start within {deadline.seconds:.0f} s."
                 raise SenderError(msg) from None
             with suppress(protocol.ProtocolError):
                 if protocol.decode(line) != protocol.Hello():
-                    raise SenderError(f"{NAME} is of another version.")
+                    raise SenderError(f"{SENDER_NAME} is of another version.")
                 return
 
-    def close(self, seconds: float = _PARTING) -> None:
-        """End the sender, which gets so many *seconds* to do so, and all threads."""
+    def close(self, seconds: float = _END_TIMEOUT) -> None:
+        """Wait *seconds* for the sender to end, then kill it; end all threads."""
         self._unsent.put(b"")
         deadline = Deadline(seconds)
         with suppress(SenderError):
@@ -176,20 +183,20 @@ class SenderProcess:
             while self._next_line(deadline):
                 pass
         self._process.kill()
-        deadline = Deadline(_PARTING)
+        deadline = Deadline(_END_TIMEOUT)
         while self._threads and not deadline.spent:
             with suppress(Empty):
                 self._finished_threads.get(timeout=deadline.remaining())
                 self._threads -= 1
         while self._process.poll() is None and not deadline.spent:
-            # A pause: nothing comes, and no test can have replaced this `get`.
+            # Only a pause: nothing comes. Unlike `time.sleep`, no test can replace this.
             with suppress(Empty):
                 self._received.get(timeout=0.01)
 
     def _write_now(self, line: bytes) -> None:
         """Write as much of *line* as the pipe takes now, and leave the rest to a thread.
 
-        No thread runs before somebody waits for an answer: `os.fork` would warn of it.
+        No thread runs before a caller waits for an answer: `os.fork` warns about threads.
         """
         if self._threads or os.name == "nt" or not self._unsent.empty():
             self._unsent.put(line)
@@ -201,14 +208,14 @@ class SenderProcess:
             with _no_sigpipe():
                 written = pipe.write(line) or 0
         except OSError:
-            # It has ended, which whoever waits for its answer will see.
+            # The sender has ended; waiting for its answer raises the error.
             written = 0
         os.set_blocking(pipe.fileno(), True)
         if written < len(line):
             self._unsent.put(line[written:])
 
     def _start_threads(self) -> None:
-        """Start a thread for each pipe, which does all that may block and closes it."""
+        """Start a thread for each pipe, to read or write it and then to close it."""
         if self._threads:
             return
         process = self._process
@@ -224,10 +231,10 @@ class SenderProcess:
             process.poll()
             for _task, pipe in pairs[self._threads :]:
                 pipe.close()
-            raise SenderError(f"{NAME} cannot be started: {error}.") from error
+            raise SenderError(f"{SENDER_NAME} cannot be started: {error}.") from error
 
     def _run(self, task: Callable[[IO[bytes]], None], pipe: IO[bytes]) -> None:
-        # If the sender has ended, whoever waits for its answer will see that.
+        # If the sender has ended, waiting for its answer raises the error.
         with suppress(OSError), pipe:
             task(pipe)
         self._finished_threads.put(None)
@@ -250,11 +257,14 @@ class SenderProcess:
             self._received.put(b"")
 
     def _read_stderr(self, pipe: IO[bytes]) -> None:
-        while part := pipe.read(_STDERR):
-            self._stderr = (self._stderr + part)[-_STDERR:]
+        while part := pipe.read(_MAX_STDERR):
+            self._stderr = (self._stderr + part)[-_MAX_STDERR:]
 
     def _next_line(self, deadline: Deadline) -> bytes:
-        """Return the next line. Raises SenderLate, or SenderError at the end."""
+        """Return the next line of the sender.
+
+        Raises SenderLate if none comes in time, and SenderError if the sender has ended.
+        """
         while True:
             try:
                 # In slices, between which Windows handles Ctrl-C.
@@ -263,11 +273,11 @@ class SenderProcess:
                 break
             except Empty:
                 if deadline.spent:
-                    msg = f"{NAME} did not answer within {deadline.seconds:g} s."
+                    msg = f"{SENDER_NAME} did not answer within {deadline.seconds:g} s."
                     raise SenderLate(msg) from None
-        errors = self._stderr.decode("utf-8", "backslashreplace").strip()[-_SHOWN:]
+        errors = self._stderr.decode("utf-8", "backslashreplace").strip()[-_MAX_SHOWN:]
         more = f"; it printed {errors!r}" if errors else ""
-        raise SenderError(f"{NAME} ended without an answer{more}.")
+        raise SenderError(f"{SENDER_NAME} ended without an answer{more}.")
 
 
 @contextmanager
@@ -289,11 +299,12 @@ def _no_sigpipe() -> Iterator[None]:
 def _start(directory: Path) -> subprocess.Popen[bytes]:
     """Start the sender's process in *directory*. Raises SenderError."""
     if not origin.EXECUTABLE or getattr(sys, "frozen", False):
-        raise SenderError(f"{NAME} cannot be started: this Python names no program.")
+        msg = "sys.executable names no Python interpreter"
+        raise SenderError(f"{SENDER_NAME} cannot be started: {msg}.")
     environ = {
         name: value
         for name, value in origin.ENVIRON.items()
-        if not name.startswith(_REMOVED)
+        if not name.startswith(_REMOVED_PREFIXES)
     }
     # Ctrl-C must not reach the sender: this process decides whether it goes on.
     own_group: dict[str, Any] = {"start_new_session": True}
@@ -314,12 +325,12 @@ def _start(directory: Path) -> subprocess.Popen[bytes]:
             )
     except OSError as error:
         why = error.strerror or error
-        raise SenderError(f"{NAME} cannot be started: {why}.") from error
+        raise SenderError(f"{SENDER_NAME} cannot be started: {why}.") from error
 
 
 @contextmanager
 def _standard_descriptors_in_use() -> Iterator[None]:
-    """Keep our pipes from becoming stdin, stdout or stderr if one of them is closed."""
+    """Keep our pipes from becoming stdin, stdout or stderr if one of these is closed."""
     opened: list[int] = []
     try:
         while not opened or opened[-1] <= 2:

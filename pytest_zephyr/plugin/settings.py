@@ -1,4 +1,4 @@
-"""The options on pytest's side: read from its config, and what follows from them."""
+"""Reads the options of a run from pytest, also for a run that a test has started."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from pytest_zephyr.plugin.collection.marks import Marks
 from pytest_zephyr.secret import Scrubber
 
 
+#: The result of `outer_run`.
 _OUTER = pytest.StashKey[str]()
 
 #: The runs that report in this process; one may have started another.
@@ -56,20 +57,20 @@ def _end_run() -> None:
 def outer_run(config: pytest.Config) -> str:
     """Return the id of the process whose tests started this run, empty if there is none.
 
-    The settings of that run are not meant for this one, which tests a plugin, for
-    example, and expects failures. A worker of pytest-xdist is no run of its own.
+    The settings of that run are not meant for this one, which may, for example, test a
+    plugin and expect failures. A worker of pytest-xdist is no run of its own.
     """
     outer = config.stash.get(_OUTER, None)
     if outer is None:
         outer = os.environ.get(RUN_VARIABLE, "")
-        me = str(System.process_id())
+        own_id = str(System.process_id())
         if _reporting and config not in _reporting:
             # Even if a test has changed the variable.
-            outer = me
-        # A run that has replaced itself by `exec` has the same process.
+            outer = own_id
+        # A run that has replaced itself by `exec` has the same process id.
         elif (
             hasattr(config, "workerinput")
-            or (outer == me and not _reporting)
+            or (outer == own_id and not _reporting)
             or not is_alive(outer)
         ):
             outer = ""
@@ -86,8 +87,11 @@ def show(config: pytest.Config) -> int:
     return 0
 
 
-def silenced(config: pytest.Config) -> list[str]:
-    """Return a line that says why this run does not report although it is set to."""
+def silenced_lines(config: pytest.Config) -> list[str]:
+    """Return a line that says why a run that should report does not: a test started it.
+
+    The list is empty for all other runs.
+    """
     outer = outer_run(config)
     with suppress(SettingsError):
         if outer and resolve.value("zephyr", _all_sources(config)):
@@ -100,10 +104,18 @@ def silenced(config: pytest.Config) -> list[str]:
 
 
 def sources(config: pytest.Config) -> OptionSources:
-    """Return what flags, environment and ini files say, as text."""
+    """Return the sources of the options of this run.
+
+    If a test of a reporting run started it, ini files and ``ZEPHYR`` variables are left
+    out.
+    """
     given = _all_sources(config)
     if outer_run(config):
-        environ = {k: v for k, v in os.environ.items() if not k.startswith("ZEPHYR")}
+        environ = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("ZEPHYR")
+        }
         given = replace(given, environ=environ, overrides={}, ini={})
     return given
 
@@ -119,7 +131,7 @@ def _all_sources(config: pytest.Config) -> OptionSources:
             values[option.name] = value
     # A command to paste must name an ini file that it would not find from here.
     here = Path.cwd()
-    named: str | None = getattr(config.option, "inifilename", None)
+    named_file: str | None = getattr(config.option, "inifilename", None)
     is_elsewhere = path and path.parent not in {here, *here.parents}
     return OptionSources(
         flags=options.flags_of(config.option),
@@ -127,18 +139,21 @@ def _all_sources(config: pytest.Config) -> OptionSources:
         overrides=overrides,
         ini=ini,
         ini_file=path or config.rootpath / "ini",
-        config_file=Path(named) if named else path if is_elsewhere else None,
+        config_file=Path(named_file) if named_file else path if is_elsewhere else None,
     )
 
 
 #: Exit code for results that were not delivered, with ``zephyr_on_error = fail``.
-_UNDELIVERED = 8
+_UNDELIVERED_EXIT_CODE = 8
 
 
 def set_exit_code(session: pytest.Session, on_error: OnError) -> None:
-    """Have a *session* that passed fail for what was not delivered, if the user wants that."""
+    """Let a *session* that passed fail because of undelivered results.
+
+    This is done only if *on_error* is ``fail``.
+    """
     if on_error == "fail" and not session.exitstatus:
-        session.exitstatus = _UNDELIVERED
+        session.exitstatus = _UNDELIVERED_EXIT_CODE
 
 
 @contextmanager
@@ -163,7 +178,10 @@ def load(config: pytest.Config, given: OptionSources) -> Settings:
 
 @dataclass(frozen=True)
 class LocalOptions:
-    """What a process that runs tests needs: a worker reads no other options."""
+    """The options that a process needs to run tests; a worker reads no others.
+
+    *max_size* and *max_total* limit attachments, in bytes.
+    """
 
     marks: Marks
     scrub: Scrubber
@@ -172,7 +190,7 @@ class LocalOptions:
     max_total: int
 
     def store(self, journal: Path, processes: int = 1) -> file_store.FileStore:
-        """Return the store for attachments of *journal*, shared by *processes*."""
+        """Return the store for attachments of *journal*; *processes* share *max_total*."""
         directory = journal.parent / file_store.DIRECTORY
         share = self.max_total // max(processes, 1)
         return file_store.FileStore(directory, self.max_size, share)
@@ -182,30 +200,38 @@ class LocalOptions:
 def load_local(
     given: OptionSources, credential: Credential | None = None
 ) -> LocalOptions:
-    """Return what this process needs to run tests. Raises UsageError."""
-    paths: dict[str, Any] = {"token_file": None, "proxy": None}
-    for name in paths:
+    """Return the options that this process needs to run tests. Raises UsageError."""
+    secret_options: dict[str, Any] = {"token_file": None, "proxy": None}
+    for name in secret_options:
         with suppress(SettingsError):
-            paths[name] = resolve.value(name, given)
-    scrub = Scrubber(known_secrets(given.environ, credential, **paths))
+            secret_options[name] = resolve.value(name, given)
+    scrub = Scrubber(known_secrets(given.environ, credential, **secret_options))
     names = ("id_prefix", "inherit", "capture", "attach_max_size", "attach_max_total")
-    id_prefix, inherit, *limits = (resolve.value(name, given) for name in names)
-    creating = resolve.value("unmapped", given) == "create"
+    id_prefix, inherit, capture, max_size, max_total = (
+        resolve.value(name, given) for name in names
+    )
+    creates_cases = resolve.value("unmapped", given) == "create"
     case_map = None
     if given.find(options.BY_NAME["map"]) is not None:
         from pytest_zephyr.config import map_file
 
         case_map = map_file.load(given)
-    marks = Marks(id_prefix, inherit, creating=creating, scrub=scrub, case_map=case_map)
-    return LocalOptions(marks, scrub, *limits)
+    marks = Marks(
+        id_prefix,
+        inherit,
+        creates_cases=creates_cases,
+        scrub=scrub,
+        case_map=case_map,
+    )
+    return LocalOptions(marks, scrub, capture, max_size, max_total)
 
 
 def _ini(config: pytest.Config, name: str) -> object:
     """Return an ini value as it was written, `None` if there is none.
 
-    `getini` wants one type per option, while a TOML file may hold a number, a boolean
-    or a table. pytest 9 has no public way to read them, so this reads a private
-    attribute; pytest 8 has texts and lists of texts only.
+    `getini` expects one type per option, while a TOML file may hold a number, a boolean
+    or a table. pytest 9 has no public way to read such a value, so this reads a private
+    attribute; pytest 8 has only texts and lists of texts.
     """
     entry = getattr(config, "_inicfg", {}).get(name)
     value: object = getattr(entry, "value", None)

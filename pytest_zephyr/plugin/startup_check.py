@@ -35,8 +35,8 @@ from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import Item
 
 
-#: Seconds for the check, however long the time budget of the push is.
-SECONDS = 10.0
+#: The most seconds for the check, unless only planned tests are to run.
+_MAX_SECONDS = 10.0
 
 #: The keys of xdist's ``workerinput`` for the path of the journal, and for the test
 #: cases of the phase if only planned tests are to run.
@@ -47,9 +47,9 @@ PLANNED_KEY = "zephyr_planned"
 class StartupCheck:
     """Says before the tests what is wrong, on the controller or in the only process.
 
-    A sender checks the server while tests are collected, and ends before the first of
-    them. *facts* are what it read that a push need not read again; *aborted* says that
-    the check ended the run, as the user wished.
+    A sender checks the server while tests are collected, and ends before the first test
+    runs. *facts* are what the sender has read and the push need not read again. *aborted*
+    says that the check ended the run, because on_error is ``fail``.
     """
 
     def __init__(
@@ -67,9 +67,10 @@ class StartupCheck:
         self.bugs = bugs
         self.facts = ""
         self.aborted = False
-        # Without its plan a run cannot begin, so that has the time of a push.
-        patience = settings.deadline if settings.only_planned else SECONDS
-        self._seconds = min(patience, settings.deadline)
+        self._seconds = settings.deadline
+        # Before the plan is read, no test can run: reading it may take all of this time.
+        if not settings.only_planned:
+            self._seconds = min(_MAX_SECONDS, settings.deadline)
         self._sender: SenderProcess | None = None
         self._answer: protocol.Checked | None = None
         # The first test of each test case.
@@ -100,7 +101,7 @@ class StartupCheck:
         self._look_up()
 
     def take_item(self, item: Item) -> None:
-        """Note the test cases of an *item* that was collected here."""
+        """Note the test cases of *item*, to look them up."""
         if self._sender is not None:
             for case in item.cases:
                 self._tests.setdefault(case, item.nodeid)
@@ -127,8 +128,8 @@ class StartupCheck:
     def planned(self) -> frozenset[CaseRef] | None:
         """The test cases of the phase, if only their tests are to run.
 
-        Waits for the sender. Raises UsageError if there is a problem and the user wants
-        that to end the run.
+        `None` if all tests are to run, or if the phase could not be read. Waits for the
+        sender. Raises UsageError for mistakes in the settings if on_error is ``fail``.
         """
         with origin.originals_restored():
             self._wait()
@@ -141,14 +142,17 @@ class StartupCheck:
         return [self._writer.scrub.clean_line(f"zephyr: {self._where()}")]
 
     def close(self) -> None:
-        """End the sender, if a run ends before its first test."""
+        """End the sender, if it still runs."""
         sender = self._take_sender()
         if sender is not None:
             with origin.originals_restored():
                 sender.close(0)
 
     def _take_sender(self) -> SenderProcess | None:
-        """Return the sender, unless this process was forked from the one that has it."""
+        """Return the sender and forget it; `None` if there is none.
+
+        Also `None` if this process was forked from the one that started the sender.
+        """
         sender, self._sender = self._sender, None
         return sender if self._writer.is_ours else None
 
@@ -160,7 +164,7 @@ class StartupCheck:
         """Wait for the result of the check and report it, once."""
         if self._sender is None or self._answer is not None or not self._writer.is_ours:
             return
-        # What has arrived while tests were collected is read, however long that took.
+        # An answer that arrived during the collection is read, however long that took.
         deadline = Deadline(max(GRACE, self._deadline.remaining()))
         try:
             answer = self._sender.answer(protocol.Checked, deadline)
@@ -176,7 +180,10 @@ class StartupCheck:
         self._show(problems(answer.lines), are_mistakes=answer.failed)
 
     def _note_failure(self, error: SenderError) -> None:
-        """Report that there was no check, which is not a configuration problem."""
+        """Report that there was no check.
+
+        This counts as a mistake of the user only with ``--zephyr-only-planned``.
+        """
         self.close()
         if isinstance(error, SenderBug):
             self.bugs.note("the check before the tests", error)
@@ -207,9 +214,10 @@ class StartupCheck:
             self._show(problems(lines), are_mistakes=are_mistakes)
 
     def _show(self, lines: Sequence[Line], *, are_mistakes: bool) -> None:
-        """Print the first of *lines*, or end the run with all if they are mistakes.
+        """Print the first of *lines*.
 
-        A run ends only if the user wants that, and before its first test.
+        If they are mistakes of the user and on_error is ``fail``, raise UsageError with
+        all of them instead, which ends the run before its first test.
         """
         if lines and are_mistakes and self._settings.on_error == "fail":
             self.aborted = True

@@ -1,4 +1,4 @@
-"""Steps in the code of tests: a context manager, and a decorator of any function."""
+"""Steps in the code of tests: a context manager that also decorates functions."""
 
 from __future__ import annotations
 
@@ -57,13 +57,17 @@ class StepBlock:
 
     def __exit__(self, _kind: object, error: BaseException | None, _: object) -> None:
         step = self._open.pop()
-        # Not reset by a token: a fixture may end in another context.
+        # Not reset with a token: a fixture may end in another context than it began in.
         self._nesting.depth = step.depth
         self._end(step, error)
 
     def __call__(self, function: Function) -> Function:
-        """Wrap *function* so that a step lasts as long as what it does."""
-        # Any: a plain function, a coroutine function or a generator.
+        """Wrap *function* so that each call is a step, which ends when the call does.
+
+        For a coroutine function or a generator, the step begins and ends with its body.
+        What cannot be called is returned unchanged.
+        """
+        # Any: a plain function, a coroutine function or a generator function.
         call: Any = function
 
         def step() -> StepBlock:

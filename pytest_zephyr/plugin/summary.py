@@ -1,4 +1,4 @@
-"""What a terminal shows of a push, and the report of a session that was not sent."""
+"""Shows a push on the terminal, and builds the report of a session that was not sent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pytest_zephyr.results.report import RunReport
 from pytest_zephyr.results.status import STOCK
 
 
-#: How a terminal shows the first line of each level.
+#: How a terminal marks up the first line of a `Line`, by its level.
 _MARKUP: Mapping[Level, dict[str, bool]] = {
     "info": {},
     "success": {"green": True},
@@ -37,12 +37,15 @@ _MARKUP: Mapping[Level, dict[str, bool]] = {
 
 
 #: Seconds before the progress is shown.
-_PATIENCE = 1.0
+_PROGRESS_DELAY = 1.0
 
 
 @final
-class Progress:
-    """The progress of a push, which *terminal* shows in place if it takes longer."""
+class ProgressLine:
+    """The line in which an interactive *terminal* shows the progress of a push.
+
+    A push that is over within `_PROGRESS_DELAY` has no such line.
+    """
 
     def __init__(self, terminal: Any) -> None:
         # Other plugins replace pytest's reporter.
@@ -50,26 +53,26 @@ class Progress:
             terminal = None
         self._terminal = terminal
         self._began = monotonic()
-        self._shown = False
-        self._last = ""
+        self._is_shown = False
+        self._last_text = ""
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> ProgressLine:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        if self._shown:
+        if self._is_shown:
             self._write("")
 
     @property
-    def reached(self) -> str:
-        """How much was sent, as a sentence; empty if that is unknown."""
-        return f" {self._last} were sent before." if self._last else ""
+    def sent_before(self) -> str:
+        """How much was sent, as a sentence after a space; empty if that is unknown."""
+        return f" {self._last_text} were sent before." if self._last_text else ""
 
     def update(self, progress: protocol.Progress) -> None:
-        self._last = f"{progress.done} of {progress.total} {progress.what}"
-        if monotonic() - self._began >= _PATIENCE:
-            self._shown = True
-            self._write(f"zephyr: {self._last}")
+        self._last_text = f"{progress.done} of {progress.total} {progress.what}"
+        if monotonic() - self._began >= _PROGRESS_DELAY:
+            self._is_shown = True
+            self._write(f"zephyr: {self._last_text}")
 
     def _write(self, line: str) -> None:
         """Show *line*; an error of the terminal must not stop the push."""
@@ -83,7 +86,7 @@ class Progress:
 def show(
     terminal: pytest.TerminalReporter, lines: Sequence[Line], *, quiet: bool
 ) -> None:
-    """Print *lines* on a *terminal*; if it is *quiet*, only problems and a dry run."""
+    """Print *lines* on *terminal*; with *quiet* only problems and lines of a dry run."""
     if quiet:
         lines = [line for line in lines if line.is_problem or line.code == DRY_RUN]
     if lines:

@@ -68,7 +68,7 @@ def test_exit_code_follows_the_policy(check, policy, code):
 def test_test_cases_that_would_be_added_are_no_problem(check):
     ran = check("--zephyr-create=execution", "--zephyr-unknown-case=ignore")
 
-    assert "3 in the phase, 1 to be added to it, 1 unknown to Zephyr" in ran.text
+    assert "3 in the phase, 1 to be added to the phase, 1 unknown to Zephyr" in ran.text
     assert "has no execution" not in ran.text
     assert "is not known" not in ran.text
 

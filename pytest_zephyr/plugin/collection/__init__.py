@@ -1,3 +1,3 @@
-"""Which test cases the collected tests prove, and their lines in the journal."""
+"""Which test cases the collected tests verify, and their lines in the journal."""
 
 from __future__ import annotations

@@ -13,9 +13,9 @@ import pytest
 from pytest_zephyr import table
 
 
-#: What a tag begins with that names test cases, and an Alt ID in it.
-_TAG = "zephyr:"
-_ALT = "alt:"
+#: The prefix of a tag that names test cases, and the prefix of an Alt ID in such a tag.
+_TAG_PREFIX = "zephyr:"
+_ALT_PREFIX = "alt:"
 
 
 class GherkinTags:
@@ -27,24 +27,27 @@ class GherkinTags:
     def __init__(self, config: pytest.Config) -> None:
         prefix = str(config.getini("zephyr_id_prefix") or table.DEFAULT_ID_PREFIX)
         try:
-            self._id = re.compile(rf"(?:{prefix})\d{{1,19}}", re.ASCII | re.IGNORECASE)
+            self._id_pattern = re.compile(
+                rf"(?:{prefix})\d{{1,19}}", re.ASCII | re.IGNORECASE
+            )
         except re.error:
             # A run that reports says that the prefix is invalid.
-            self._id = re.compile(r"(?!)")
+            self._id_pattern = re.compile(r"(?!)")
         self._is_union = config.getini("zephyr_inherit") == "union"
+        # By the function of their scenario.
         self._tags: dict[object, list[str]] = {}
         # A hack: pytest-bdd has no hook for the tags of examples, and `--strict-markers`
         # refuses markers with their names, which cannot be registered as patterns.
         known = getattr(pytest.mark, "_markers", None)
         if isinstance(known, set):
-            ours = pytest.mark._markers = _Known(known)
+            ours = pytest.mark._markers = _KnownMarkers(known)
             ours.is_ours = self._names_cases
             config.add_cleanup(lambda: setattr(pytest.mark, "_markers", known))
 
     def _names_cases(self, tag: str) -> bool:
         # A tag of digits alone may mean anything.
-        is_id = self._id.fullmatch(tag) and not tag.isdecimal()
-        return tag.startswith(_TAG) or bool(is_id)
+        is_id = self._id_pattern.fullmatch(tag) and not tag.isdecimal()
+        return tag.startswith(_TAG_PREFIX) or bool(is_id)
 
     @pytest.hookimpl(tryfirst=True, optionalhook=True)
     def pytest_bdd_apply_tag(self, tag: str, function: Callable[..., object]) -> object:
@@ -55,7 +58,10 @@ class GherkinTags:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Add the markers of the closest level that names test cases, or of all."""
+        """Add the markers of the closest level that names test cases.
+
+        With ``zephyr_inherit = union``, add those of all levels.
+        """
         for item in items:
             function = getattr(item, "function", None)
             of_params = getattr(getattr(item, "callspec", None), "marks", [])
@@ -78,7 +84,7 @@ class GherkinTags:
                     break
 
 
-class _Known(set[str]):
+class _KnownMarkers(set[str]):
     """Names of markers that pytest knows, and those of our tags."""
 
     is_ours: Callable[[str], bool]
@@ -88,11 +94,14 @@ class _Known(set[str]):
 
 
 def _levels(function: Any, tags: Iterable[str]) -> list[Iterable[str]]:
-    """Return the tags of the scenario, its rule and its feature; else all *tags* as one."""
+    """Return the tags of the scenario, its rule and its feature.
+
+    Without tags, or if the scenario is unknown, *tags* are the only level.
+    """
     module = sys.modules.get("pytest_bdd.scenario")
-    known = getattr(module, "scenario_wrapper_template_registry", {})
-    # Up to version 8 it is an attribute.
-    scenario = known.get(function) or getattr(function, "__scenario__", None)
+    registry = getattr(module, "scenario_wrapper_template_registry", {})
+    # Up to pytest-bdd 8 the scenario is an attribute of the function.
+    scenario = registry.get(function) or getattr(function, "__scenario__", None)
     if scenario is None or not tags:
         return [tags]
     return [
@@ -103,8 +112,10 @@ def _levels(function: Any, tags: Iterable[str]) -> list[Iterable[str]]:
 
 
 def _marker(tags: Iterable[str]) -> pytest.MarkDecorator:
-    """Return the zephyr marker for *tags*; `Marks` says what is wrong with one."""
-    texts = [text for tag in tags for text in tag.removeprefix(_TAG).split(",")]
-    ids = [text for text in texts if not text.startswith(_ALT)]
-    alts = [text.removeprefix(_ALT) for text in texts if text.startswith(_ALT)]
+    """Return the zephyr marker for *tags*, which may be invalid: `Marks` reports that."""
+    texts = [text for tag in tags for text in tag.removeprefix(_TAG_PREFIX).split(",")]
+    ids = [text for text in texts if not text.startswith(_ALT_PREFIX)]
+    alts = [
+        text.removeprefix(_ALT_PREFIX) for text in texts if text.startswith(_ALT_PREFIX)
+    ]
     return pytest.mark.zephyr(*ids, **({"alt": alts} if alts else {}))

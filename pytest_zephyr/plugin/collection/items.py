@@ -24,7 +24,7 @@ from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.text import shorten_name
 
 
-#: The longest description that is sent.
+#: The most characters of a description that are sent.
 MAX_DESCRIPTION = 4000
 
 #: Markers that say how to run a test rather than what it is about.
@@ -40,7 +40,7 @@ def item_of(
     """Return *item*, whose name in the journal is *key*, as plain data."""
     data = marks.of(item)
     new = None
-    if marks.creating and data.unmarked:
+    if marks.creates_cases and data.unmarked:
         new = _new_case(item, tuple(dict.fromkeys(data.requirements)))
     return Item(
         nodeid=key or key_of(item),
@@ -56,7 +56,7 @@ def item_of(
 
 
 def _new_case(item: pytest.Item, requirements: tuple[str, ...]) -> NewCase:
-    """Return the test case to create for the function of *item*, whatever parameters."""
+    """Return the test case to create for the function of *item*, one for all parameters."""
     script = function_id(item)
     file, _, function = script.partition("::")
     path = PurePosixPath(file)
@@ -74,9 +74,9 @@ def _new_case(item: pytest.Item, requirements: tuple[str, ...]) -> NewCase:
 
 
 class ItemLines:
-    """Writes which test cases each selected item proves, where it was collected.
+    """Writes which test cases each selected item verifies, where it was collected.
 
-    *take_item* is called with each of them.
+    *take_item* is called with each item as plain data.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class ItemLines:
     def _lines(self, named_items: Iterable[tuple[pytest.Item, str]]) -> Iterator[str]:
         for item, key in named_items:
             try:
-                # A crash report has the node id; find the item by it if it is hidden.
+                # A crash report has the node id; if *key* hides it, the digest finds it.
                 is_hidden = not key.startswith(item.nodeid)
                 hidden = journal_format.hidden_digest(item.nodeid) if is_hidden else ""
                 record = item_of(item, self._marks, key)
@@ -113,7 +113,7 @@ class ItemLines:
             else:
                 yield text
 
-    # Before a worker reports that it has finished, and the controller reads its file.
+    # Runs before a worker says that it has finished and the controller reads its file.
     @pytest.hookimpl(trylast=True)
     @guarded
     def pytest_sessionfinish(self) -> None:

@@ -24,13 +24,14 @@ _REMARKS = "zephyr_map"
 class MapUse:
     """Adds remarks about the map to *lines*; a worker sends them to the controller.
 
-    A controller has no items, and gets the same remarks from each worker.
+    The controller of workers has no items, and gets the same remarks from each worker.
     """
 
     def __init__(self, marks: Marks, bugs: Bugs, lines: list[Line]) -> None:
         self._marks = marks
         self._lines = lines
         self._reported: set[str] = set()
+        # Files and directories of the items.
         self._places: set[str] = set()
         self.bugs = bugs
 
@@ -41,20 +42,20 @@ class MapUse:
             self._marks.of(item)
         self._add_places(items)
 
-    # After the lines of the journal, which ask for the test cases of all items.
+    # Runs after `ItemLines`, which asks for the test cases of all items.
     @pytest.hookimpl(trylast=True)
     @guarded
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         config = session.config
         self._add_places(session.items)
-        one_test = any("::" in arg for arg in config.args)
+        names_tests = any("::" in arg for arg in config.args)
 
         def is_selected(row: MapRow) -> bool:
             place = row.pattern.partition("::")[0]
             if "*" in place:
                 place = place.partition("*")[0].rpartition("/")[0]
             is_unknown = not place or not (config.rootpath / place).exists()
-            return not one_test and (is_unknown or place in self._places)
+            return not names_tests and (is_unknown or place in self._places)
 
         assert self._marks.case_map is not None, "there is a map"
         remarks = self._marks.case_map.remarks(is_selected)

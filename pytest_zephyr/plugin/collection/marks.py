@@ -1,4 +1,4 @@
-"""The zephyr marker: which test cases a test proves."""
+"""The zephyr marker: which test cases a test verifies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pytest_zephyr.config.settings import Inherit
 from pytest_zephyr.plugin.collection.names import COLLECTIONS
 from pytest_zephyr.plugin.collection.names import ItemNames
 from pytest_zephyr.plugin.collection.names import plain_id
-from pytest_zephyr.plugin.guard import blame
+from pytest_zephyr.plugin.guard import describe_hook_error
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.results.case_ids import CaseIdParser
 from pytest_zephyr.results.case_ids import scale_number
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 #: The problem of a marker without a test case.
 _NO_CASE = "the zephyr marker names no test case; give it an id, as in @pytest.mark.zephyr(101)"
 
-#: Arguments of the marker that take one text or several: where they are collected, and
-#: what each text must be.
-_TEXTS = {
+#: Arguments of the marker that take one text or several: the attribute of `MarkerData`
+#: that collects them, and what each text must be.
+_TEXT_ARGUMENTS = {
     "alt": ("cases", "an Alt ID"),
     "defects": ("defects", "the key of a defect"),
     "requirements": ("requirements", "the Alt ID of a requirement"),
@@ -44,9 +44,9 @@ _TEXTS = {
 class MarkerData:
     """What the markers of an item say, and what is wrong with them.
 
-    *unmarked* says that the item names no test case, which is no problem, and that
-    no marker asks to ignore it.
-    *requirements* are linked to the test case that is created for it.
+    *unmarked* says that the item has no test case and is not ignored, and that this is
+    not one of the *problems*. *requirements* are linked to the test case that is created
+    for the item.
     """
 
     cases: list[CaseRef] = field(default_factory=list)
@@ -65,18 +65,21 @@ _PROBLEMS = pytest.StashKey[list[str]]()
 
 
 class Marks:
-    """Reads markers by the rules of the settings."""
+    """Reads markers by the rules of the settings.
+
+    *creates_cases* says that a test case is created for each unmarked test.
+    """
 
     def __init__(
         self,
         id_prefix: str,
         inherit: Inherit,
         *,
-        creating: bool = False,
+        creates_cases: bool = False,
         scrub: Scrubber | None = None,
         case_map: CaseMap | None = None,
     ) -> None:
-        self.creating = creating
+        self.creates_cases = creates_cases
         self.case_map = case_map
         self.names = ItemNames(scrub or Scrubber())
         self._ids = CaseIdParser(id_prefix)
@@ -120,13 +123,16 @@ class Marks:
             nodeids = plain_id(item, item.name), item.nodeid
             data.cases += self.case_map.cases_of(self.names.of(item), nodeids)
         if not data.cases and not data.problems:
-            data.unmarked = self.creating or not levels
+            data.unmarked = self.creates_cases or not levels
             if not data.unmarked:
                 data.problems.append(_NO_CASE)
         return data
 
     def _ask_hook(self, item: pytest.Item, data: MarkerData) -> bool:
-        """Take the test cases from a hook, and return whether it answered."""
+        """Take the test cases from a hook.
+
+        Returns false if there is no hook, or if it has returned `None` or failed.
+        """
         if not item.config.hook.pytest_zephyr_cases.get_hookimpls():
             return False
         hook = item.ihook.pytest_zephyr_cases
@@ -140,7 +146,7 @@ class Marks:
                 answer = pytest.mark.zephyr(cases)
             self._add(answer.mark, item, hooked)
         except ERRORS as error:
-            data.problems.append(blame(hook, error))
+            data.problems.append(describe_hook_error(hook, error))
             return False
         data.cases = hooked.cases
         data.problems = [f"pytest_zephyr_cases: {text}" for text in hooked.problems]
@@ -155,8 +161,8 @@ class Marks:
         for value in mark.args:
             self._add_ids(value, data)
         for name, value in mark.kwargs.items():
-            if name in _TEXTS:
-                attribute, expected = _TEXTS[name]
+            if name in _TEXT_ARGUMENTS:
+                attribute, expected = _TEXT_ARGUMENTS[name]
                 for text in _flat(value):
                     if isinstance(text, str) and text.strip():
                         getattr(data, attribute).append(text.strip())
@@ -233,7 +239,9 @@ class Marks:
 
 
 def _levels(item: pytest.Item) -> list[list[pytest.Mark]] | None:
-    """Return the zephyr marks of *item* by level, the closest first; `None` to ignore it.
+    """Return the zephyr marks of *item* by level, the closest first.
+
+    `None` if a marker says to ignore the item.
 
     Levels are: parameter, function, each class from the most derived to its bases,
     module, package.
@@ -296,7 +304,10 @@ def _fingerprint(item: pytest.Item) -> int:
 
 
 def _flat(values: object, depth: int = 10) -> Iterator[object]:
-    """Yield what is in *values*, collections opened; a list may contain itself."""
+    """Yield the values in nested collections; a list may contain itself.
+
+    Collections nested deeper than *depth* are yielded as they are.
+    """
     if isinstance(values, COLLECTIONS) and depth:
         for value in values:
             yield from _flat(value, depth - 1)

@@ -21,14 +21,14 @@ from pytest_zephyr.text import shorten
 
 COLLECTIONS = (list, tuple, set, frozenset)
 
-#: Names of parameters whose values must not be shown.
-_SECRET = re.compile(
+#: Matches the names of parameters whose values must not be shown.
+_SECRET_NAME = re.compile(
     r"passw|passphrase|secret|token|credential|(?:api|access|private)_?key",
     re.IGNORECASE,
 )
 
-#: Characters of a secret: shorter ones are a part of ordinary words, and long ones are
-#: hidden within words, too.
+#: Lengths of secrets in characters. Shorter values are not hidden, because ordinary words
+#: contain them; long ones are hidden within words, too.
 _SHORTEST_SECRET = 4
 _LONG_SECRET = 8
 
@@ -57,7 +57,10 @@ def function_id(item: pytest.Item) -> str:
 
 
 def plain_id(item: pytest.Item, name: str) -> str:
-    """Return the node id of *item* with this name, whatever plugins append to it."""
+    """Return the node id of *item* with *name* as its last part.
+
+    Unlike ``nodeid``, it is without what plugins append.
+    """
     parent = item.parent.nodeid if item.parent is not None else ""
     return "::".join(filter(None, [parent, name]))
 
@@ -95,7 +98,7 @@ class ItemNames:
         if not any(map(_is_secret, params)):
             return item.nodeid
         function = function_id(item)
-        # What a failure of the function may show.
+        # The secret texts that a failure of the function may show.
         secrets = {
             text
             for name, value in params.items()
@@ -105,14 +108,15 @@ class ItemNames:
         }
         if secrets:
             self._secrets.setdefault(function, set()).update(secrets)
-        shown = ", ".join(
+        shown_params = ", ".join(
             f"{name}={HIDDEN if _is_secret(name) else self.short(value)}"
             for name, value in params.items()
         )
-        # Number the values, whatever tests are selected; the first needs no number.
+        # The positions of the values tell tests apart, whichever tests are selected. If
+        # all are first, the name has no number.
         numbers = [callspec.indices.get(name, 0) + 1 for name in params]
         number = f" #{'.'.join(map(str, numbers))}" if max(numbers) > 1 else ""
-        return f"{function}[{shown}]{number}"
+        return f"{function}[{shown_params}]{number}"
 
     def hide_secrets(self, item: pytest.Item, text: str) -> str:
         """Return *text* without values of parameters whose names look secret."""
@@ -131,7 +135,7 @@ class ItemNames:
 @functools.lru_cache(maxsize=256)
 def _is_secret(name: str) -> bool:
     """Return whether the values of a parameter with this *name* must not be shown."""
-    return _SECRET.search(name) is not None
+    return _SECRET_NAME.search(name) is not None
 
 
 def _texts_of(value: object, depth: int = 5) -> Iterator[str]:
