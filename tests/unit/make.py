@@ -1,4 +1,4 @@
-"""Build values for tests; fields that are not fields have values that change nothing."""
+"""Build values for tests; fields that a test does not give have neutral values."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ B = "tests/test_a.py::TestB::test_y[1,2]"
         f'{A} , 101\r"{B}", "102\nalt:AUTH-1"',
     ],
     ids=[
-        *("comma", "crlf", "excel", "both", "lists"),
+        *("commas", "crlf", "excel", "comma_in_list", "semicolon_in_list"),
         *("tabs", "heading", "comments", "old_mac"),
     ],
 )
@@ -109,7 +109,11 @@ def test_json_is_read(read, content):
         (b"a.py::t,101\ngr\xf6\xdfe,102\n", ", line 2: the text is not UTF-8"),
         ("a.py::t,101".encode("utf-16"), ", line 1: the text is not UTF-8"),
         (b"a.py::t,101\0\n", "line 1:"),
-        ('a.py::t,"' + "x" * 200_000 + '"\n', "line 1: field larger than field limit"),
+        pytest.param(
+            'a.py::t,"' + "x" * 200_000 + '"\n',
+            "line 1: field larger than field limit",
+            id="long field",
+        ),
     ],
 )
 def test_invalid_rows_of_a_csv_file_are_named(read, content, problem):
@@ -138,8 +142,10 @@ def test_invalid_rows_of_a_csv_file_are_named(read, content, problem):
         ('{"a": false}', "line 1: False is not a test case"),
         ('{"a": [[1]]}', "line 1: [1] is not a test case"),
         ("[{}]", "line 1: [] is not the name of a test"),
-        ("[" * 100_000, "recursion"),
-        ('{"a": ' + "9" * 5000 + "}", "(from --zephyr-map), "),
+        pytest.param("[" * 100_000, "recursion", id="deeply nested"),
+        pytest.param(
+            '{"a": ' + "9" * 5000 + "}", "(from --zephyr-map), ", id="long number"
+        ),
         ('{"a": 1,}', ": line 1 column "),
     ],
 )
@@ -228,7 +234,7 @@ def test_a_glob_matches_what_a_regular_expression_does(pattern, name):
     assert bool(cases_of(map_of(pattern), name)) == bool(expected)
 
 
-def test_an_exact_name_takes_precedence_over_a_glob_then_the_first_row_does():
+def test_an_exact_name_takes_precedence_and_then_the_first_glob():
     case_map = map_of("*", "a.py::*", "a.py::t", "a.t", "*::u")
 
     assert cases_of(case_map, "a.py::t", "a.t") == (3,)
@@ -260,7 +266,7 @@ def test_rows_without_effect_are_named(read):
     ]
 
 
-def test_names_of_junit_xml_are_those_of_pytest():
+def test_rows_also_match_the_names_that_pytest_writes_to_junit_xml():
     assert junit_name("tests/a/test_b.py::TestC::test_d[x/y::z]") == (
         "tests.a.test_b.TestC.test_d[x/y::z]"
     )
@@ -272,16 +278,16 @@ def test_names_of_junit_xml_are_those_of_pytest():
 class CountingName(str):
     """A name that counts how often a glob is tried with it."""
 
-    tried = 0
+    tries = 0
     __slots__ = ()
 
     def startswith(self, *args: object) -> bool:
-        type(self).tried += 1
+        type(self).tries += 1
         return super().startswith(*args)  # type: ignore[arg-type]
 
 
 def test_a_test_is_compared_with_few_of_many_rows():
-    """The text that distinguishes a glob may be anywhere in it."""
+    """The text that distinguishes a glob from others may be anywhere in the glob."""
     rows: Iterable[str] = (
         row
         for number in range(1000)
@@ -297,4 +303,4 @@ def test_a_test_is_compared_with_few_of_many_rows():
 
     assert len(case_map.cases_of(name, [name])) == 1
     assert len(case_map.remarks()) == 2
-    assert CountingName.tried < 40
+    assert CountingName.tries < 40

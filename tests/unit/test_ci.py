@@ -1,4 +1,4 @@
-"""Facts about a run that CI services have in their variables."""
+"""Facts about a run that CI services put into environment variables."""
 
 from __future__ import annotations
 
@@ -228,11 +228,15 @@ def test_a_service_names_build_branch_and_commit(environ, build, branch, commit)
         pytest.param(
             {"BUILD_URL": "https://bot:hunter2@jenkins.example/job/pay/7/"},
             "https://jenkins.example/job/pay/7/",
-            id="without its credential",
+            id="credential is removed",
         ),
         pytest.param({"BUILD_URL": "file:///etc/passwd"}, "", id="no page"),
         pytest.param({"BUILD_URL": "http://[broken"}, "", id="no address"),
-        pytest.param({"GITHUB_SERVER_URL": "https://github.com"}, "", id="half of it"),
+        pytest.param(
+            {"GITHUB_SERVER_URL": "https://github.com"},
+            "",
+            id="repository and run are missing",
+        ),
         pytest.param({}, "", id="none"),
     ],
 )

@@ -36,15 +36,15 @@ def test_replaced_functions_of_time_are_not_called(monkeypatch):
     ("elapsed_s", "remaining_s", "spent"),
     [
         pytest.param(0.0, 10.0, False, id="fresh"),
-        pytest.param(9.0, 1.0, False, id="nearly"),
-        pytest.param(10.0, 0.0, True, id="just"),
-        pytest.param(99.0, 0.0, True, id="long ago"),
+        pytest.param(9.0, 1.0, False, id="nearly spent"),
+        pytest.param(10.0, 0.0, True, id="just spent"),
+        pytest.param(99.0, 0.0, True, id="spent long ago"),
     ],
 )
 def test_a_budget_runs_out_and_never_goes_below_zero(
     monkeypatch, elapsed_s, remaining_s, spent
 ):
-    """The time that has elapsed_s is subtracted."""
+    """The elapsed time is subtracted from the budget."""
     now = [1_000.0]
     monkeypatch.setattr(clock, "monotonic", lambda: now[0])
     deadline = Deadline(10)

@@ -28,13 +28,20 @@ BEFORE, AFTER = date(2026, 11, 1), date(2026, 12, 31)
 @pytest.mark.parametrize(
     ("starts", "ends", "expected"),
     [
-        pytest.param([BEFORE], [AFTER], (TODAY, AFTER), id="goes on"),
-        pytest.param([AFTER], [None], (AFTER, AFTER + timedelta(30)), id="to come"),
-        pytest.param([BEFORE], [BEFORE], (BEFORE, BEFORE), id="over"),
-        pytest.param([None], [None], (TODAY, TODAY + timedelta(30)), id="open"),
-        pytest.param([None, BEFORE], [None, AFTER], (TODAY, AFTER), id="of project"),
+        pytest.param([BEFORE], [AFTER], (TODAY, AFTER), id="release has begun"),
         pytest.param(
-            [BEFORE, AFTER], [AFTER, TODAY + timedelta(90)], (AFTER, AFTER), id="both"
+            [AFTER], [None], (AFTER, AFTER + timedelta(30)), id="release is to come"
+        ),
+        pytest.param([BEFORE], [BEFORE], (BEFORE, BEFORE), id="release is over"),
+        pytest.param([None], [None], (TODAY, TODAY + timedelta(30)), id="no dates"),
+        pytest.param(
+            [None, BEFORE], [None, AFTER], (TODAY, AFTER), id="dates of the project"
+        ),
+        pytest.param(
+            [BEFORE, AFTER],
+            [AFTER, TODAY + timedelta(90)],
+            (AFTER, AFTER),
+            id="dates of release and project",
         ),
     ],
 )
@@ -67,6 +74,7 @@ def test_a_cycle_ends_no_later_than_its_release_and_project(today, starts, ends)
         (True, None),
         (10**30, None),
     ],
+    ids=str,
 )
 def test_a_day_is_read_in_every_form(value, expected):
     assert decode.date(value) == expected
@@ -90,13 +98,16 @@ def test_long_names_that_are_cut_stay_different():
         ("/CI/ {package} /", "a", ("CI", "a")),
         ("{{x}}/{package}", "a", ("{x}", "a")),
     ],
+    ids=str,
 )
-def test_a_folder_is_a_path(template, package, expected):
+def test_a_folder_template_becomes_the_names_of_nested_folders(
+    template, package, expected
+):
     assert folder_path(NewCase(package, "t"), template) == expected
 
 
 def test_the_placeholder_for_the_package_is_filled_for_each_test():
-    """The others are filled in once."""
+    """The other placeholders are filled in once for all tests."""
     values = {"build": "7", "date": "2026-11-24"}
     filled = placeholders.fill_folder("CI {build}/{package}/{{a}}", values)
 
@@ -125,9 +136,9 @@ def test_the_three_ids_of_a_case_are_read():
     assert entity.alt == "A-1"
 
 
-@pytest.mark.parametrize("lacking", ["id", "testcaseId"])
-def test_a_case_without_one_of_its_ids_is_none(lacking):
-    case = {key: value for key, value in CASE.items() if key != lacking}
+@pytest.mark.parametrize("missing", ["id", "testcaseId"])
+def test_a_case_that_lacks_an_id_is_read_as_none(missing):
+    case = {key: value for key, value in CASE.items() if key != missing}
 
     assert readers.placement({"id": 1, "testcase": case}) is None
 
@@ -141,7 +152,7 @@ def test_a_case_without_one_of_its_ids_is_none(lacking):
     ],
     ids=["inside", "beside", "assigned"],
 )
-def test_a_planning_row_names_its_case_inside_or_beside(row, assigned):
+def test_a_planning_row_has_its_case_inside_or_beside_the_placement(row, assigned):
     entity = readers.phase_row(row)
 
     assert entity is not None

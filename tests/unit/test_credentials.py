@@ -29,7 +29,7 @@ def token_file(tmp_path: Path) -> Path:
     return path
 
 
-def login(**environ: str) -> Credential | None:
+def credential_from(**environ: str) -> Credential | None:
     return resolve(OptionSources(environ=environ)).credential
 
 
@@ -64,7 +64,9 @@ TOKEN = {"ZEPHYR_TOKEN": SECRET}
             ("basic", "ada", "pass word"),
             id="empty token",
         ),
-        pytest.param({**USER, "ZEPHYR_AUTH": "token"}, None, id="token only"),
+        pytest.param(
+            {**USER, "ZEPHYR_AUTH": "token"}, None, id="token without a token"
+        ),
         pytest.param(
             {**TOKEN, **USER, "ZEPHYR_AUTH": "basic"},
             ("basic", "ada", "pass word"),
@@ -83,12 +85,12 @@ TOKEN = {"ZEPHYR_TOKEN": SECRET}
 )
 def test_a_credential_is_chosen_by_auth(environ, expected):
     """`auto` is the token if there is one, else the user."""
-    assert parts_of(login(**environ)) == expected
+    assert parts_of(credential_from(**environ)) == expected
 
 
 def test_a_token_is_read_from_a_file(token_file):
     """White space around it is removed."""
-    credential = login(ZEPHYR_TOKEN_FILE=str(token_file))
+    credential = credential_from(ZEPHYR_TOKEN_FILE=str(token_file))
 
     assert parts_of(credential) == ("token", "", SECRET)
     assert credential is not None
@@ -103,7 +105,7 @@ def test_a_token_is_read_from_a_file(token_file):
 def test_only_a_flag_makes_a_file_override_the_environment(token_file, place, token):
     """A flag overrides a variable, and a variable overrides files."""
     text = str(token_file)
-    given = OptionSources(
+    sources = OptionSources(
         flags={"token_file": text} if place == "flag" else {},
         environ={
             "ZEPHYR_TOKEN": "other",
@@ -112,7 +114,7 @@ def test_only_a_flag_makes_a_file_override_the_environment(token_file, place, to
         ini={"token_file": text} if place == "ini" else {},
     )
 
-    assert parts_of(resolve(given).credential) == ("token", "", token)
+    assert parts_of(resolve(sources).credential) == ("token", "", token)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +186,7 @@ def test_a_token_file_that_others_can_read_causes_a_warning(token_file, mode, wa
     "token", [f"{SECRET} x", f"{SECRET}\x00", f"{SECRET}é", f"{SECRET}\nx"]
 )
 def test_a_token_that_no_header_can_have_is_rejected_without_showing_it(token):
-    """A library would send it wrong, or show it in an error."""
+    """The HTTP library would send it wrong, or show it in an error."""
     message = error_message(ZEPHYR_TOKEN=token)
 
     assert message.startswith("the token in ZEPHYR_TOKEN has a space, a line break")
@@ -239,7 +241,7 @@ def test_characters_outside_ascii_need_a_token(kind):
 
 @posix
 def test_a_token_may_come_through_a_pipe(tmp_path):
-    """As in ``--zephyr-token-file <(vault ...)``; it is not read a second time."""
+    """As in ``--zephyr-token-file <(vault ...)``; the pipe is not read a second time."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     writer = threading.Thread(target=pipe.write_text, args=("t0ken-1\n", "utf-8"))
@@ -254,7 +256,7 @@ def test_a_token_may_come_through_a_pipe(tmp_path):
 
 
 @posix
-def test_a_token_file_without_an_end_is_an_error():
+def test_an_endless_token_file_is_an_error():
     assert "is not a token" in error_message({"token_file": "/dev/zero"})
 
 

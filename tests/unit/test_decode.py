@@ -77,7 +77,7 @@ def test_a_text_comes_as_a_text_or_a_number(value, text):
         pytest.param("yes", True, True, id="another word"),
     ],
 )
-def test_a_truth_value_comes_as_such_or_as_a_word(value, default, truth):
+def test_a_truth_value_comes_as_a_boolean_or_a_word(value, default, truth):
     """Other values give the default."""
     assert decode.boolean(value, default=default) is truth
 
@@ -124,7 +124,7 @@ def test_payloads_that_are_not_lists_give_none(payload):
 
 
 @pytest.mark.parametrize("value", [None, [], "x", 1], ids=repr)
-def test_values_that_are_not_objects_give_an_empty_one(value):
+def test_values_that_are_not_objects_give_an_empty_object(value):
     """So nested values are missing instead of raising an error."""
     assert decode.mapping(value) == {}
 

@@ -90,7 +90,7 @@ def test_a_case_without_an_execution_is_missing(case):
     assert (changes.writes, changes.refused) == ([], [])
 
 
-def test_a_problem_is_refused():
+def test_a_result_with_a_problem_is_refused():
     """A result that has no status on this server is named, not sent."""
     changes = compute(
         [result(status=None, problem="no such status")], [execution()], PLACE
@@ -121,26 +121,26 @@ def test_a_delivered_result_is_not_written_again():
 
 
 @pytest.mark.parametrize(
-    ("executed_on", "newer_wins", "written"),
+    ("executed_on", "is_sent_late", "is_written"),
     [
         pytest.param(2_000, True, False, id="newer on the server"),
         pytest.param(1_000, True, True, id="of the same time"),
         pytest.param(999, True, True, id="older on the server"),
         pytest.param(None, True, True, id="never executed"),
-        pytest.param(2_000, False, True, id="newer, but it does not win"),
+        pytest.param(2_000, False, True, id="newer, but ours is not sent late"),
     ],
 )
-def test_a_newer_result_on_the_server_stays_if_newer_wins(
-    executed_on, newer_wins, written
+def test_a_newer_result_on_the_server_stays_if_ours_is_sent_late(
+    executed_on, is_sent_late, is_written
 ):
     """A journal that is pushed late does not overwrite newer results."""
     row = execution(executed_on=executed_on)
-    rules = DiffRules({"": 1_000}, now=90_000 if newer_wins else 2_000)
+    rules = DiffRules({"": 1_000}, now=90_000 if is_sent_late else 2_000)
     ours = result(at=1_000, nodes=(node(Outcome.PASSED),))
     changes = compute([ours], [row], PLACE, rules=rules)
 
-    assert len(changes.writes) == written
-    assert [each.execution for each in changes.older] == ([] if written else [row])
+    assert len(changes.writes) == is_written
+    assert [each.execution for each in changes.older] == ([] if is_written else [row])
 
 
 STATES_AFTER_A_WRITE = {
@@ -219,7 +219,7 @@ def test_only_unanswered_writes_are_looked_up():
     ],
 )
 def test_old_notes_of_ours_are_replaced(comment, notes, written):
-    """A line about the new result replaces them; notes of people stay."""
+    """A line about the new result replaces them; only new notes replace a person's."""
     tested = node(Outcome.PASSED, "t.py::test_a")
     changes = compute(
         [result(nodes=(tested,), notes=notes)], [execution(comment=comment)], PLACE
@@ -260,15 +260,15 @@ EXECUTIONS = st.lists(
     st.dictionaries(st.integers(1, 9), st.just("before")),
     st.booleans(),
 )
-def test_every_result_is_accounted_for(results, executions, unanswered, newer_wins):
+def test_every_result_is_accounted_for(results, executions, unanswered, is_sent_late):
     """Each result is in exactly one list of the changes."""
     delivered = {
         (each.id, result.digest) for each in executions for result in results[::2]
     }
-    rules = DiffRules({"": 1_000}, now=90_000 if newer_wins else 2_000)
+    rules = DiffRules({"": 1_000}, now=90_000 if is_sent_late else 2_000)
     changes = compute(results, executions, PLACE, delivered, unanswered, rules)
     not_overwritten = changes.older + changes.overruled
-    named = [
+    cases = [
         *(
             each.result.case
             for each in changes.writes + changes.reported + not_overwritten
@@ -278,7 +278,7 @@ def test_every_result_is_accounted_for(results, executions, unanswered, newer_wi
         *(each.result.case for each in changes.refused),
     ]
 
-    assert sorted(map(repr, named)) == sorted(repr(each.case) for each in results)
+    assert sorted(map(repr, cases)) == sorted(repr(each.case) for each in results)
 
 
 @deterministic

@@ -47,7 +47,7 @@ ALL_KINDS = (
 
 @pytest.mark.parametrize("value", ALL_KINDS, ids=lambda value: type(value).__name__)
 def test_a_line_is_read_as_it_was_written(value):
-    """Through JSON, with attempt and worker."""
+    """The line also has the attempt and the worker."""
     entry = EvidenceEntry(NODEID, value, attempt=2, worker="gw1")
 
     assert read_evidence(json.loads(json.dumps(line_of(entry)))) == entry

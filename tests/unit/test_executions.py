@@ -74,12 +74,12 @@ PASSED = node(Outcome.PASSED, "by_alt", cases=("A-1",), duration=3_000)
 @pytest.mark.parametrize(
     "nodes",
     [
-        pytest.param([FAILED, PASSED], id="red first"),
-        pytest.param([PASSED, FAILED], id="green first"),
+        pytest.param([FAILED, PASSED], id="failed first"),
+        pytest.param([PASSED, FAILED], id="passed first"),
     ],
 )
 def test_two_names_of_one_case_are_one_result(nodes: list[NodeResult]) -> None:
-    """A case that one test names by id and another by Alt ID is red if one is red."""
+    """A case that one test names by id and another by Alt ID fails if one test fails."""
     client = MemoryClient(execution(1, 101, alt="A-1"))
     delivery = push(MergedResults(nodes), cast(Client, client), SETTINGS, Memory())
 
@@ -92,7 +92,7 @@ def test_two_names_of_one_case_are_one_result(nodes: list[NodeResult]) -> None:
 
 
 def test_one_test_that_names_a_case_twice_is_counted_once() -> None:
-    """By id and by Alt ID, it is still one test."""
+    """A test may name its case both by id and by Alt ID."""
     client = MemoryClient(execution(1, 101, alt="A-1"))
     tested = node(Outcome.PASSED, cases=(101, "A-1"), duration=3_000)
     push(MergedResults([tested]), cast(Client, client), SETTINGS, Memory())
@@ -101,7 +101,7 @@ def test_one_test_that_names_a_case_twice_is_counted_once() -> None:
 
 
 def test_an_alt_id_is_enough_if_the_server_has_no_visible_id() -> None:
-    """Each result goes to its execution; a test case that is not in the client is refused."""
+    """Each result goes to its execution; a test case that the server lacks is refused."""
     client = MemoryClient(execution(1, None, alt="A-1"), execution(2, 102, alt="A-2"))
     nodes = [
         node(Outcome.FAILED, "a", cases=("A-1",)),

@@ -102,37 +102,37 @@ def test_limits_apply_to_each_file_and_to_all(directory, tmp_path):
 
 def test_a_copy_that_is_gone_or_changed_is_not_read(directory, tmp_path):
     digest, _size = take(FileStore(directory, 10, 10), b"a")
-    here = [tmp_path / "run.jsonl"]
+    journals = [tmp_path / "run.jsonl"]
 
-    assert read(File("a", "", digest, 2), here) is None
-    assert read(File("a", "", "0" * 64, 1), here) is None
+    assert read(File("a", "", digest, 2), journals) is None
+    assert read(File("a", "", "0" * 64, 1), journals) is None
     assert read(File("a", "", digest, 1), [tmp_path / "b" / "run.jsonl"]) is None
     (directory / digest).write_bytes(b"b")
-    assert read(File("a", "", digest, 1), here) is None
+    assert read(File("a", "", digest, 1), journals) is None
     (directory / digest).unlink()
     (directory / digest).mkdir()
-    assert read(File("a", "", digest, 1), here) is None
+    assert read(File("a", "", digest, 1), journals) is None
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
 def test_a_link_is_not_followed_out_of_the_directory(directory, tmp_path):
     """An edited journal must not make a push send other files of the user."""
     content = b"secret"
     digest = hashlib.sha256(content).hexdigest()
-    file, here = File("a", "", digest, len(content)), [tmp_path / "run.jsonl"]
+    file, journals = File("a", "", digest, len(content)), [tmp_path / "run.jsonl"]
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / digest).write_bytes(content)
 
     directory.symlink_to(outside)
-    assert read(file, here) is None
+    assert read(file, journals) is None
     directory.unlink()
     directory.mkdir()
     (directory / digest).symlink_to(outside / digest)
-    assert read(file, here) is None
+    assert read(file, journals) is None
     (directory / digest).unlink()
     os.mkfifo(directory / digest)
-    assert read(file, here) is None
+    assert read(file, journals) is None
 
 
 def test_only_old_copies_that_no_journal_names_are_removed(directory):
@@ -155,7 +155,7 @@ def test_only_old_copies_that_no_journal_names_are_removed(directory):
 
 
 @pytest.mark.parametrize(
-    ("name", "beginning", "kind"),
+    ("name", "beginning", "content_type"),
     [
         ("a.png", b"", "image/png"),
         ("a.json", b"", "application/json"),
@@ -166,8 +166,8 @@ def test_only_old_copies_that_no_journal_names_are_removed(directory):
         ("", b"what?", "application/octet-stream"),
     ],
 )
-def test_a_type_is_guessed_from_name_or_content(name, beginning, kind):
-    assert guess_type(name, beginning) == kind
+def test_a_type_is_guessed_from_name_or_content(name, beginning, content_type):
+    assert guess_type(name, beginning) == content_type
 
 
 def test_a_name_is_guessed_from_the_type():
@@ -183,17 +183,17 @@ def test_a_name_is_guessed_from_the_type():
         ("../../etc/passwd", "_.._etc_passwd"),
         ('a"b\r\nc.png', "a_b_c.png"),
         (" . ", "attachment"),
-        ("x" * 300 + ".png", "x" * 196 + ".png"),
-        ("x" * 300, "x" * 200),
+        pytest.param("x" * 300 + ".png", "x" * 196 + ".png", id="long with suffix"),
+        pytest.param("x" * 300, "x" * 200, id="long"),
     ],
 )
-def test_a_name_is_clean(name, clean):
+def test_the_name_of_a_file_is_cleaned(name, clean):
     assert clean_name(name) == clean
 
 
 @deterministic
 @given(st.text(max_size=400))
-def test_any_name_can_be_sent(name: str) -> None:
+def test_any_name_can_be_sent_when_it_is_cleaned(name: str) -> None:
     cleaned = clean_name(name)
 
     assert 0 < len(cleaned) <= 200

@@ -443,12 +443,14 @@ REPORTS_BY_NODE_AND_WORKER = st.lists(
 @deterministic
 @given(REPORTS_BY_NODE_AND_WORKER, st.booleans(), st.randoms(use_true_random=False))
 def test_order_between_workers_makes_no_difference(
-    lanes: list[tuple[str, str, list[Report]]], ended: bool, chance: random.Random
+    reports_by_node_and_worker: list[tuple[str, str, list[Report]]],
+    ended: bool,
+    chance: random.Random,
 ) -> None:
     """Only the order within one test on one worker counts, the rest may interleave."""
     queues: list[list[Record]] = [
         [replace(each, nodeid=nodeid, worker=worker) for each in reports]
-        for nodeid, worker, reports in lanes
+        for nodeid, worker, reports in reports_by_node_and_worker
     ]
     queues += [[Item("a", (101,))], [Start("a")], [Start("b")]]
     queues += [[END]] if ended else []
@@ -507,6 +509,6 @@ def test_every_node_with_a_record_has_one_result(records: list[Record]) -> None:
 def test_a_failure_without_a_rerun_is_never_lost(reports: list[Report]) -> None:
     """A failed report of the only attempt makes the test fail, with any other reports."""
     (folded,) = fold([START, *reports])
-    red = any(each.outcome == "failed" for each in reports)
+    has_failed = any(each.outcome == "failed" for each in reports)
 
-    assert folded.outcome.is_failure or not red
+    assert folded.outcome.is_failure or not has_failed

@@ -71,7 +71,7 @@ def test_a_file_without_a_section_for_pytest_is_skipped(tmp_path, name, content)
 @pytest.mark.parametrize(
     "name", ["pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml"]
 )
-def test_a_file_with_a_name_of_pytest_ends_the_search_even_if_empty(tmp_path, name):
+def test_a_file_named_after_pytest_ends_the_search_even_if_empty(tmp_path, name):
     """Its name says that it is for pytest."""
     below = tmp_path / "below"
     below.mkdir()
@@ -122,7 +122,7 @@ def test_without_a_file_there_are_no_options(tmp_path):
         pytest.param("zephyr_phase = a # b", "a # b", id="number sign"),
         pytest.param("# no\n; no\nzephyr_phase = x", "x", id="comments"),
         pytest.param("zephyr_phase =\n    a\n    b", "\na\nb", id="lines"),
-        pytest.param("zephyr_phase = Grüße", "Grüße", id="letters"),
+        pytest.param("zephyr_phase = Grüße", "Grüße", id="non-ASCII letters"),
         pytest.param("zephyr_phase =", "", id="empty"),
     ],
 )
@@ -224,7 +224,7 @@ def test_the_error_about_a_missing_file_has_the_option(tmp_path):
     ],
 )
 def test_the_error_about_a_broken_file_is_one_line(tmp_path, name, content):
-    """It has the file, and what is wrong in it."""
+    """The line names the file and says what is wrong in it."""
     (tmp_path / name).write_bytes(content)
 
     for read in (

@@ -31,11 +31,11 @@ JOB = Job("/w:/w", "python 3.11", "a1", {"BROWSER": "b1"}, host="h", checkout=""
 
 
 def session(
-    name: str, outcome: Outcome, at: int, job: Job | None = JOB, **values: Any
+    name: str, outcome: Outcome, started: int, job: Job | None = JOB, **values: Any
 ) -> Session:
-    """Return a session of 10 ms with one test, begun *at*."""
+    """Return a session of one test that takes 10 ms; *started* is in milliseconds."""
     nodes = [node(outcome, "t.py::test_a", cases=(101,), **values)]
-    return Session(name, job, at, at + 10, nodes)
+    return Session(name, job, started, started + 10, nodes)
 
 
 def outcomes(*sessions: Session) -> list[Outcome]:
@@ -45,18 +45,19 @@ def outcomes(*sessions: Session) -> list[Outcome]:
 @pytest.mark.parametrize(
     ("first", "second", "expected"),
     [
-        (FAILED, PASSED, [PASSED]),
-        (PASSED, FAILED, [FAILED]),
-        (Outcome.CRASHED, PASSED, [PASSED]),
-        (UNRUN, PASSED, [PASSED]),
-        (PASSED, SKIPPED, [PASSED]),
-        (FAILED, UNRUN, [FAILED]),
-        (SKIPPED, UNRUN, [UNRUN]),
+        (FAILED, PASSED, PASSED),
+        (PASSED, FAILED, FAILED),
+        (Outcome.CRASHED, PASSED, PASSED),
+        (UNRUN, PASSED, PASSED),
+        (PASSED, SKIPPED, PASSED),
+        (FAILED, UNRUN, FAILED),
+        (SKIPPED, UNRUN, UNRUN),
     ],
+    ids=lambda outcome: outcome.value,
 )
 def test_the_last_attempt_of_a_job_counts(first, second, expected):
-    """A test that was skipped or not run replaces no result."""
-    assert outcomes(session("a", first, 0), session("b", second, 10)) == expected
+    """A skipped or unrun test does not replace the result of a test that ran."""
+    assert outcomes(session("a", first, 0), session("b", second, 10)) == [expected]
 
 
 @pytest.mark.parametrize(
@@ -72,8 +73,8 @@ def test_the_last_attempt_of_a_job_counts(first, second, expected):
         None,
     ],
     ids=[
-        *("environment", "variable", "arguments", "interpreter", "directory", "host"),
-        *("checkout", "unknown"),
+        *("other value", "missing variable", "arguments", "interpreter", "directory"),
+        *("host", "checkout", "unknown job"),
     ],
 )
 def test_a_difference_makes_another_job(other):
@@ -108,17 +109,19 @@ def test_a_session_that_was_killed_after_another_ended_is_another_job():
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "repeats"),
+    ("first", "second", "is_repetition"),
     [(1, 2, True), (1, 3, True), (2, 1, True), (1, 1, False), (0, 2, False)],
 )
-def test_an_attempt_that_the_ci_service_counts_may_be_elsewhere(first, second, repeats):
+def test_an_attempt_that_the_ci_service_numbers_may_run_on_another_host(
+    first, second, is_repetition
+):
     """The higher number is the later attempt, in any order of reading."""
     failed_session = session("a", FAILED, 0, replace(JOB, host="x", attempt=first))
     passed_session = session("b", PASSED, 5, replace(JOB, host="y", attempt=second))
     expected = [FAILED] if first > second > 0 else [PASSED]
 
     assert outcomes(failed_session, passed_session) == (
-        expected if repeats else [FAILED, PASSED]
+        expected if is_repetition else [FAILED, PASSED]
     )
 
 
@@ -160,17 +163,18 @@ def test_a_repetition_replaces_all_tests_of_one_job():
     assert len(failed_tests) == 1
 
 
-def test_the_last_attempt_has_the_number_and_first_failure_of_all():
-    """It has the sum of all attempts, and the failure of the first."""
+def test_the_merged_result_counts_all_attempts_and_has_their_first_failure():
+    """Its outcome is that of the last attempt."""
     first = failure("call", "one", "")
     sessions = [
         session("a", FAILED, 0, failures=(first,)),
         session("b", FAILED, 10, failures=(failure("call", "two", ""),), attempts=2),
         session("c", PASSED, 20),
     ]
-    (found,) = merge_sessions(sessions).nodes
+    (merged,) = merge_sessions(sessions).nodes
 
-    assert (found.outcome, found.attempts, found.earlier_failure) == (PASSED, 4, first)
+    assert (merged.outcome, merged.attempts) == (PASSED, 4)
+    assert merged.earlier_failure == first
     assert merge_sessions(sessions).replaced == {("a", "b"): 1, ("b", "c"): 1}
 
 
@@ -238,6 +242,7 @@ def job(environ: dict[str, str], *arguments: str) -> Job:
         (["--zephyr", "--zephyr-url", "https://a"], ["--no-zephyr", "-pno:x"]),
         (["--zephyr-dry-run", "tests"], ["tests", "--zephyr-comment=never"]),
     ],
+    ids=" ".join,
 )
 def test_arguments_that_change_no_result_do_not_count(first, second):
     assert significant_arguments(first) == significant_arguments(second)
@@ -252,6 +257,7 @@ def test_arguments_that_change_no_result_do_not_count(first, second):
         (["--splits=2", "--group=1"], ["--splits=2", "--group=2"]),
         ([], ["-x"]),
     ],
+    ids=" ".join,
 )
 def test_other_arguments_make_another_job(first, second):
     assert significant_arguments(first) != significant_arguments(second)
@@ -294,7 +300,7 @@ def test_any_other_variable_makes_another_job(name):
 
 
 def test_a_checkout_elsewhere_is_the_same_job_in_another_place():
-    """This is so on a second runner of the CI service."""
+    """A second runner of the CI service has its checkout in another directory."""
     marks = []
     for root in ("/runner/1/work", "/runner/2/work"):
         environ = {"GITHUB_WORKSPACE": root, "PATH": f"{root}/.venv/bin:/bin"}
@@ -308,7 +314,7 @@ def test_a_checkout_elsewhere_is_the_same_job_in_another_place():
 
 
 def test_a_job_has_no_values_of_variables():
-    """Secrets share one digest."""
+    """Variables that may hold secrets share one digest."""
     identified = job({"DB_PASSWORD": "swordfish", "BROWSER": "chrome"})
 
     assert "DB_PASSWORD" not in identified.environment
@@ -329,8 +335,8 @@ def test_an_attempt_without_the_name_of_its_job_is_ignored():
     assert job({"CI_JOB_ID": "7", "CI_JOB_NAME": "e2e"}).attempt == 7
 
 
-def test_changes_of_tests_to_the_environment_make_no_other_job():
-    """Changes that the caller of pytest.main makes between two sessions do."""
+def test_variables_that_tests_add_to_the_environment_are_left_out():
+    """A changed variable stays: the caller of pytest.main may have changed it."""
     note_changes({"A": "1"}, {"A": "2", "_MPLBACKEND": "Agg"})
 
     assert without_added({"A": "2", "_MPLBACKEND": "Agg"}) == {"A": "2"}

@@ -134,8 +134,8 @@ def test_records_are_read_as_they_were_written(path):
     assert read(path) == records
 
 
-def test_lines_of_a_push_are_not_records(path):
-    """Receipts, sendings and files that failed to import are read as what they are."""
+def test_receipts_sendings_and_collection_errors_are_not_records(path):
+    """They are read apart from the records."""
     write(
         path,
         journal_format.line_of(SENDING),
@@ -187,8 +187,8 @@ def test_start_and_end_have_the_time_of_writing(path):
     assert 1_700_000_000_000 < start.at <= end.at
 
 
-def test_a_journal_ignores_itself_in_git(path):
-    """Its directory gets a .gitignore, unless it has one."""
+def test_git_ignores_the_directory_of_a_journal(path):
+    """The directory gets a .gitignore, unless it has one."""
     write(path)
     ignore = path.with_name(".gitignore")
     assert ignore.read_text(encoding="utf-8") == "*\n"
@@ -206,7 +206,7 @@ def test_the_directory_of_a_journal_is_created(tmp_path):
 
 
 def test_a_line_is_on_disk_as_soon_as_it_is_appended(path):
-    """A process that is killed at any moment loses nothing."""
+    """A process that is killed at any moment loses no line that it has appended."""
     writer = JournalWriter.create(path, HEADER)
     writer.append(line_of(ITEM))
 
@@ -240,7 +240,7 @@ def test_half_a_surrogate_pair_is_read_as_it_was_written(path):
     assert read(path) == [record]
 
 
-def test_two_runs_have_two_names():
+def test_names_of_sessions_are_unique():
     """Two jobs that start in the same second do not share a file."""
     assert len({journal_writer.new_session_name() for _ in range(50)}) == 50
 
@@ -249,7 +249,7 @@ def test_two_runs_have_two_names():
 
 
 def test_an_incomplete_last_line_is_skipped(path):
-    """A kill leaves it, so it does not count as unreadable; one in the middle does."""
+    """A kill leaves one, so only an incomplete line in the middle counts as unreadable."""
     write(path, line_of(ITEM), line_of(End(1)))
     path.write_bytes(path.read_bytes()[:-5])
     journal = Journal(path)
@@ -276,13 +276,13 @@ def test_a_journal_can_be_cut_anywhere(path):
         records_read = read(path)
 
         assert records_read == records[: len(records_read)]
-        assert len(records_read) >= complete - 1
+        assert len(records_read) >= complete
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        pytest.param(b"{", id="half"),
+        pytest.param(b"{", id="half a line"),
         pytest.param(b"\xff\xfe\x00", id="binary"),
         pytest.param(b"[1, 2]", id="list"),
         pytest.param(b"7", id="number"),
@@ -328,19 +328,19 @@ def test_a_journal_can_be_cut_anywhere(path):
         pytest.param(
             rb'{"kind":"attaching","rows":[[{"execution":1,"name":"a","digest":"d"},'
             rb'{"name":"b\nX: 1"}]]}',
-            id="two lines",
+            id="name of two lines",
         ),
         pytest.param(b'{"kind":"stepped","rows":[[1,2]]}', id="digest is a number"),
         pytest.param(
             b'{"kind":"attachment","nodeid":"a","name":"a","type":"a","size":1,'
             b'"digest":"../../secret"}',
-            id="file elsewhere",
+            id="digest with a path",
         ),
         pytest.param(
             b'{"kind":"item","nodeid":"a","fields":[["a",null]]}', id="empty field"
         ),
         pytest.param(b'{"kind":"sending","rows":[["x","s"]]}', id="row of a word"),
-        pytest.param(b"[" * 100_000, id="deep"),
+        pytest.param(b"[" * 100_000, id="deeply nested"),
     ],
 )
 def test_a_line_that_cannot_be_read_is_skipped_and_counted(path, line):
@@ -375,7 +375,7 @@ def test_blank_lines_are_ignored(path):
         pytest.param(b'{"kind":"item","nodeid":"a"}\n', id="no header"),
         pytest.param(b"# Notes\n", id="another file"),
         pytest.param(b"\x89PNG\r\n", id="binary"),
-        pytest.param(b"[" * 100_000, id="deep"),
+        pytest.param(b"[" * 100_000, id="deeply nested"),
     ],
 )
 def test_a_file_without_a_header_is_not_a_journal(path, content):
@@ -421,8 +421,8 @@ def test_an_invalid_start_in_a_header_is_read_as_0(path, started):
     assert (header.session, header.started) == ("r", 0)
 
 
-def test_names_of_sessions_have_the_keys_of_the_format(path):
-    """Their fields have other names than their keys, which older versions read."""
+def test_names_of_sessions_are_written_as_run_and_runs(path):
+    """These keys of the format are not the names of the fields."""
     running = ledger.RunningSessions(("a", "b"))
 
     assert journal_format.header_line(HEADER)["run"] == "run"
@@ -585,7 +585,7 @@ def test_a_journal_that_cannot_be_opened_is_kept_in_memory(tmp_path, obstruct):
     ]
 
 
-def test_a_journal_is_never_written_over(path):
+def test_a_journal_is_never_overwritten(path):
     """Of two runs with one name, the second keeps its lines in memory."""
     write(path, line_of(ITEM))
     before = path.read_bytes()
@@ -622,14 +622,14 @@ def test_a_broken_file_of_a_worker_is_skipped(path):
 
 
 def test_workers_of_another_run_are_not_read(path):
-    """A name that only begins the same belongs to another run."""
+    """A file whose name only begins like that of the journal belongs to another run."""
     write(path, line_of(ITEM))
     write(path.with_name("run2.gw0.jsonl"), line_of(Item("other")))
 
     assert read(path) == [ITEM]
 
 
-def test_a_name_with_brackets_finds_its_workers(tmp_path):
+def test_files_of_workers_are_found_if_the_name_has_brackets(tmp_path):
     """A copied journal may have any name; brackets in it are no pattern."""
     path = write(tmp_path / "run[1].jsonl")
     write(tmp_path / "run[1].gw0.jsonl", line_of(ITEM))
@@ -653,7 +653,7 @@ def test_a_push_appends(path):
 
 
 def test_a_push_begins_a_new_line_after_an_incomplete_one(path):
-    """The receipt is read; the incomplete line is torn, and does not count as unreadable."""
+    """The receipt is read; the incomplete line does not count as unreadable."""
     write(path, line_of(ITEM))
     with path.open("ab") as file:
         file.write(b'{"kind":"rep')
@@ -716,7 +716,7 @@ def test_a_journal_that_cannot_be_reopened_can_still_be_sent(path):
         pytest.param(
             [journal_format.line_of(journal_format.AllDelivered()), line_of(End())],
             False,
-            id="more came",
+            id="a record follows",
         ),
         pytest.param(
             [
@@ -871,7 +871,7 @@ def test_no_line_is_too_odd_for_the_reader(lines: list[object]) -> None:
 @deterministic
 @given(st.lists(ANY_RECORD, max_size=6))
 def test_no_record_is_too_odd_to_be_sent(records: list[Record]) -> None:
-    """Even if it was edited, times are whole numbers and notes are valid XML."""
+    """Even in an edited journal, times are whole numbers and notes are valid XML."""
     plan = build_plan(fold(records), Rules(choices_of(), NotesOptions("always")))
 
     for result in plan.results:
@@ -906,10 +906,12 @@ def test_no_first_line_is_too_odd_for_the_reader(line: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "tail", [b"[" * 4000, b'{"kind": "delivered"', b"\xff\xfe\x00", b"9" * 4000]
+    "tail",
+    [b"[" * 4000, b'{"kind": "delivered"', b"\xff\xfe\x00", b"9" * 4000],
+    ids=["deeply nested", "half a line", "binary", "long number"],
 )
-def test_no_last_line_is_too_odd_to_look_at(path, tail):
-    """The end is read on its own, to see whether anything is left to send."""
+def test_a_journal_with_an_odd_last_line_is_not_delivered(path, tail):
+    """Only the end of the file is read to find out."""
     write(path)
     with path.open("ab") as file:
         file.write(b"\n" + tail)
@@ -965,7 +967,7 @@ def test_changes_by_an_editor_do_not_change_the_results(path, change):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_process_does_not_keep_the_unwritten_lines_of_its_parent(tmp_path):
-    """It would send them with its reports, and they would be there twice."""
+    """Otherwise the child would send them as well, and they would be read twice."""
     writer = JournalWriter(tmp_path / "a.jsonl")
     writer.append({"kind": "end"})
     child = os.fork()

@@ -18,7 +18,7 @@ from tests.unit.make import deterministic
 
 
 class Hostile:
-    """An object whose methods raise errors."""
+    """An object that cannot be shown or compared."""
 
     def __repr__(self) -> str:
         raise RuntimeError("no")
@@ -32,7 +32,7 @@ class Hostile:
         return 7
 
 
-class Lines:
+class MultilineRepr:
     def __repr__(self) -> str:
         return "a\nb\x1b[31m"
 
@@ -64,7 +64,7 @@ VALUE = st.recursive(
     | st.text(st.sampled_from("TC-0123456789 \u00b2\u0661"), max_size=24)
     | st.binary(max_size=5)
     | st.builds(Hostile)
-    | st.builds(Lines)
+    | st.builds(MultilineRepr)
     | st.just(RECURSIVE)
     | st.just(len),
     lambda inner: (
@@ -108,4 +108,4 @@ def test_a_list_that_contains_itself_is_read():
 
 
 def test_a_repr_of_several_lines_is_shown_on_one():
-    assert read(Lines()).problems == [r"a\nb\x1b[31m is not a test case id"]
+    assert read(MultilineRepr()).problems == [r"a\nb\x1b[31m is not a test case id"]

@@ -28,9 +28,9 @@ from tests.unit.make import failure
 from tests.unit.make import node
 
 
-def notes_of(*nodes: NodeResult, **context: object) -> str | None:
+def notes_of(*nodes: NodeResult, **options: object) -> str | None:
     outcome = worst(each.outcome for each in nodes)
-    return write_notes(nodes, outcome, NotesOptions(**context))  # type: ignore[arg-type]
+    return write_notes(nodes, outcome, NotesOptions(**options))  # type: ignore[arg-type]
 
 
 FAILED = node(
@@ -155,7 +155,7 @@ def test_a_failure_that_does_not_decide_is_in_the_notes():
         pytest.param("\x1b[2Jx", "�[2Jx", id="other terminal sequence"),
         pytest.param("a\tb\nc\rd", "a\tb\nc\rd", id="white space"),
         pytest.param("\ud83d x \udc00", "� x �", id="half surrogates"),
-        pytest.param("\ufffe\uffff", "��", id="no characters"),
+        pytest.param("\ufffe\uffff", "��", id="noncharacters"),
         pytest.param("Grüße 中 🙂", "Grüße 中 🙂", id="letters"),
     ],
 )
@@ -211,8 +211,8 @@ def test_notes_keep_to_their_limit():
 
 
 @pytest.mark.parametrize("limit", [60, 300, 1_000, 4_000])
-def test_no_cut_removes_the_mark_of_another(limit):
-    """This holds whether evidence, the failure or the page of the job fills the notes."""
+def test_no_cut_damages_the_marker_of_another_cut(limit):
+    """Evidence, the failure and the page of the job are all too long here."""
     tested = node(
         Outcome.FAILED,
         failures=(failure("call", "", "x" * 5_000),),
@@ -392,7 +392,7 @@ def test_evidence_of_several_tests_has_the_names_of_the_tests():
     ]
 
 
-def test_never_leaves_out_the_failure_also_if_there_is_evidence():
+def test_with_never_there_is_no_failure_in_notes_about_evidence():
     tested = replace(FAILED, evidence=Evidence(comments=("a",)))
 
     assert (notes_of(tested, comment="never") or "").splitlines() == [

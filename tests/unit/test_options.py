@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given as given_any
+from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
@@ -87,7 +87,7 @@ def test_every_option_is_in_the_table():
     assert sorted(OPTION_VALUES) == sorted(option.name for option in OPTIONS)
 
 
-def sources(option: Option) -> list[str]:
+def source_kinds(option: Option) -> list[str]:
     """Return the kinds of source that *option* has, in order of precedence."""
     kinds = {"flag": option.has_flag, "env": option.has_env, "ini": option.has_ini}
     return [kind for kind, is_allowed in kinds.items() if is_allowed]
@@ -106,24 +106,26 @@ def sources_with(texts: Mapping[str, str], name: str) -> OptionSources:
     )
 
 
-PLACES = [(option.name, place) for option in OPTIONS for place in sources(option)]
+NAMES_AND_KINDS = [
+    (option.name, kind) for option in OPTIONS for kind in source_kinds(option)
+]
 
 
-@pytest.mark.parametrize(("name", "place"), PLACES)
-def test_a_source_overrides_those_after_it(name, place):
-    """Flag, environment, ini file: the first that has a value."""
+@pytest.mark.parametrize(("name", "kind"), NAMES_AND_KINDS)
+def test_a_source_overrides_those_after_it(name, kind):
+    """The flag comes first, then the environment, then the ini file."""
     _default, text, value, other, _ = OPTION_VALUES[name]
-    allowed = sources(BY_NAME[name])
-    weaker = allowed[allowed.index(place) + 1 :]
-    given = sources_with({place: text, **dict.fromkeys(weaker, other)}, name)
+    allowed = source_kinds(BY_NAME[name])
+    weaker = allowed[allowed.index(kind) + 1 :]
+    sources = sources_with({kind: text, **dict.fromkeys(weaker, other)}, name)
     source = {
         "flag": Source("flag", "--" + BY_NAME[name].ini_name.replace("_", "-")),
         "env": Source("environment", BY_NAME[name].ini_name.upper()),
         "ini": Source("ini", f"{BY_NAME[name].ini_name} in pytest.ini"),
-    }[place]
+    }[kind]
 
-    assert resolve.value(name, given) == value
-    assert given.find(BY_NAME[name]) == (text, source)
+    assert resolve.value(name, sources) == value
+    assert sources.find(BY_NAME[name]) == (text, source)
 
 
 JOURNALED = [option for option in OPTIONS if option.journaled]
@@ -131,14 +133,14 @@ JOURNALED = [option for option in OPTIONS if option.journaled]
 
 @pytest.mark.parametrize("option", JOURNALED, ids=lambda each: each.name)
 def test_only_a_flag_overrides_a_journal(option):
-    """The environment and the ini file of a push do not change the result."""
+    """The environment and the ini file of a later push do not change the result."""
     default, text, value, other, other_value = OPTION_VALUES[option.name]
-    here = dict.fromkeys(("env", "ini"), other)
+    other_sources = dict.fromkeys(("env", "ini"), other)
 
-    journaled = sources_with({"header": text, **here}, option.name)
+    journaled = sources_with({"header": text, **other_sources}, option.name)
     assert resolve.value(option.name, journaled) == value
     assert journaled.find(option) == (text, Source("journal", "run.jsonl"))
-    without_option = replace(sources_with(here, option.name), header={})
+    without_option = replace(sources_with(other_sources, option.name), header={})
     assert resolve.value(option.name, without_option) == default
     if option.has_flag:
         with_flag = sources_with({"header": text, "flag": other}, option.name)
@@ -148,14 +150,14 @@ def test_only_a_flag_overrides_a_journal(option):
 @pytest.mark.parametrize("name", ["url", "auth", "verify", "timeout", "deadline"])
 def test_a_journal_does_not_set_how_to_reach_the_server(name):
     _, text, value, other, _ = OPTION_VALUES[name]
-    given = sources_with({"env": text, "header": other}, name)
+    sources = sources_with({"env": text, "header": other}, name)
 
-    assert resolve.value(name, given) == value
+    assert resolve.value(name, sources) == value
 
 
 @pytest.mark.parametrize("name", OPTION_VALUES)
 def test_each_option_has_its_default(name):
-    """The defaults that the documentation lists."""
+    """With no source, an option has its default."""
     assert resolve.value(name, OptionSources()) == OPTION_VALUES[name][0]
 
 
@@ -163,32 +165,32 @@ def test_each_option_has_its_default(name):
 def test_each_text_of_the_table_is_read(name):
     """The two texts have different values, so an ignored text is noticed."""
     _, text, value, other, other_value = OPTION_VALUES[name]
-    place = sources(BY_NAME[name])[-1]
+    kind = source_kinds(BY_NAME[name])[-1]
 
-    assert resolve.value(name, sources_with({place: text}, name)) == value
-    assert resolve.value(name, sources_with({place: other}, name)) == other_value
+    assert resolve.value(name, sources_with({kind: text}, name)) == value
+    assert resolve.value(name, sources_with({kind: other}, name)) == other_value
     assert value != other_value
 
 
-@pytest.mark.parametrize(("name", "place"), PLACES)
+@pytest.mark.parametrize(("name", "kind"), NAMES_AND_KINDS)
 @pytest.mark.parametrize("empty", ["", "  "], ids=["empty", "blank"])
-def test_an_empty_value_is_no_value_except_on_the_command_line(name, place, empty):
+def test_an_empty_value_is_no_value_except_on_the_command_line(name, kind, empty):
     """In CI services, an empty variable means "not given"; a flag was typed."""
-    given = sources_with({place: empty}, name)
+    sources = sources_with({kind: empty}, name)
 
-    if place == "flag" and name in TARGET_OPTIONS:
+    if kind == "flag" and name in TARGET_OPTIONS:
         # It unsets the value of an ini file or a journal.
-        assert resolve.value(name, replace(given, ini={name: "7"})) is None
-        assert resolve.value(name, replace(given, header={name: "7"})) is None
-    elif place == "flag":
+        assert resolve.value(name, replace(sources, ini={name: "7"})) is None
+        assert resolve.value(name, replace(sources, header={name: "7"})) is None
+    elif kind == "flag":
         with pytest.raises(SettingsError, match="it is empty"):
-            resolve.value(name, given)
+            resolve.value(name, sources)
     else:
-        assert resolve.value(name, given) == OPTION_VALUES[name][0]
+        assert resolve.value(name, sources) == OPTION_VALUES[name][0]
 
 
 @pytest.mark.parametrize(
-    ("option", "place"),
+    ("name", "kind"),
     [
         pytest.param("show_config", "env", id="show-config in the environment"),
         pytest.param("show_config", "ini", id="show-config in an ini file"),
@@ -202,11 +204,11 @@ def test_an_empty_value_is_no_value_except_on_the_command_line(name, place, empt
         pytest.param("verify", "header", id="verify in a journal"),
     ],
 )
-def test_an_option_is_read_only_from_its_sources(option, place):
+def test_an_option_is_read_only_from_its_sources(name, kind):
     """Some options have one source only, and a journal has those that decide the result."""
-    default, text, *_ = OPTION_VALUES[option]
+    default, text, *_ = OPTION_VALUES[name]
 
-    assert resolve.value(option, sources_with({place: text}, option)) == default
+    assert resolve.value(name, sources_with({kind: text}, name)) == default
 
 
 @pytest.mark.parametrize(
@@ -256,22 +258,22 @@ def test_native_toml_types_are_read(name, native, value):
     ids=repr,
 )
 def test_a_native_value_has_the_text_of_an_ini_file(native, text):
-    """So one parser reads both."""
+    """The same parser then reads both."""
     assert resolve.as_text(native) == text
 
 
 @pytest.mark.parametrize(
-    ("place", "source"),
+    ("kind", "source"),
     [
         ("flag", "--zephyr-auth"),
         ("env", "ZEPHYR_AUTH"),
         ("ini", "zephyr_auth in pytest.ini"),
     ],
 )
-def test_an_invalid_value_is_reported_with_its_source(place, source):
+def test_an_invalid_value_is_reported_with_its_source(kind, source):
     """The message has the value, its source, the closest allowed value, and all of them."""
     with pytest.raises(SettingsError) as caught:
-        resolve.value("auth", sources_with({place: "tokn"}, "auth"))
+        resolve.value("auth", sources_with({kind: "tokn"}, "auth"))
 
     assert str(caught.value) == (
         f"invalid zephyr_auth 'tokn' (from {source}): choose auto, token, basic or cookie."
@@ -341,7 +343,7 @@ def test_the_run_key_comes_from_the_ci_service_if_it_is_not_set(environ, key, so
 
 
 def test_a_journal_has_the_options_that_were_set_and_decide_the_result():
-    """It has no defaults, no options for the login, and no secrets."""
+    """The journal has no defaults, no options for the login, and no secrets."""
     settings = resolve.resolve(
         OptionSources(
             flags={"phase": "Smoke", "timeout": "5"},
@@ -395,7 +397,7 @@ SECRET = "hunter2"
 
 @pytest.mark.parametrize("name", ["token", "username", "password"])
 def test_the_message_about_a_credential_says_where_it_belongs(name):
-    """It has the wrong place and the right one."""
+    """The message has the wrong place and the right one."""
     message = options.credential_message(name, f"zephyr_{name} in pytest.ini")
 
     assert message.startswith(f"zephyr_{name} in pytest.ini: ")
@@ -404,7 +406,7 @@ def test_the_message_about_a_credential_says_where_it_belongs(name):
 
 @pytest.mark.parametrize("name", ["token", "username", "password"])
 def test_no_option_takes_a_credential(name):
-    """Neither a flag nor an ini key."""
+    """Credentials are refused as flags and as ini keys."""
     assert name not in BY_NAME
     assert name in table.REFUSED_OPTIONS
 
@@ -426,7 +428,7 @@ def test_no_option_takes_a_credential(name):
     ],
 )
 def test_a_wrong_address_is_shown_without_its_credential(name, text):
-    """A text that may be a password is not shown, with any mistake in the address."""
+    """A text that may be a password is hidden, whatever is wrong with the address."""
     try:
         settings = resolve.resolve(
             OptionSources(environ={f"ZEPHYR_{name.upper()}": text})
@@ -479,7 +481,7 @@ ENVIRONS_WITH_A_SECRET = {
     ],
 )
 def test_no_text_of_settings_shows_a_secret(environ, show):
-    """Not in a table, a journal, a message, or what a debugger prints."""
+    """A secret is in no table, journal or message, and not in what a debugger prints."""
     settings = resolve.resolve(OptionSources(environ=environ))
 
     assert SECRET not in show(settings)
@@ -489,7 +491,7 @@ def test_no_text_of_settings_shows_a_secret(environ, show):
 
 
 def test_the_table_has_every_option_with_its_source():
-    """One line each, and a last one for the login."""
+    """Each option has one line, and the login has the last line."""
     settings = resolve.resolve(
         OptionSources(flags={"phase": "Smoke"}, environ={"ZEPHYR_TOKEN": SECRET})
     )
@@ -543,7 +545,7 @@ def test_the_table_says_who_logs_in(environ, row):
 
 @pytest.mark.parametrize("name", ["{env:OTHER_SECRET}", "{date}", "x {build}"])
 def test_placeholders_in_a_journal_are_not_filled(name):
-    """Its names were filled when it was written; placeholders were added by hand."""
+    """Its names were filled when it was written, so placeholders were added by hand."""
     environ = {"OTHER_SECRET": "s3cr3t", "ZEPHYR_BUILD": "77"}
     with pytest.raises(SettingsError) as caught:
         resolve.resolve(OptionSources(environ=environ, header={"phase": name}))
@@ -569,23 +571,23 @@ ANY_VALUE = st.recursive(
 
 
 @deterministic
-@given_any(
+@given(
     st.sampled_from(OPTIONS),
     st.sampled_from(["flags", "environ", "header", "ini"]),
     ANY_VALUE,
 )
 def test_any_value_from_any_source_is_used_or_rejected(
-    option: Option, place: str, value: object
+    option: Option, kind: str, value: object
 ) -> None:
     """The value may have any type of a TOML file; messages are printable lines."""
-    given = {
+    sources = {
         "flags": OptionSources(flags={option.name: value}),
         "environ": OptionSources(environ={option.env_name: resolve.as_text(value)}),
         "header": OptionSources(header={option.name: resolve.as_text(value)}),
         "ini": OptionSources(ini={option.name: value}),
-    }[place]
+    }[kind]
     try:
-        resolve.describe(resolve.resolve(given))
+        resolve.describe(resolve.resolve(sources))
     except SettingsError as error:
         for line in str(error).splitlines():
             assert line.isprintable()
@@ -594,10 +596,11 @@ def test_any_value_from_any_source_is_used_or_rejected(
 
 @pytest.mark.parametrize("name", [each.name for each in OPTIONS if each.names_files])
 @pytest.mark.parametrize(
-    ("place", "at_ini"), [("ini", True), ("-o", False), ("env", False), ("flag", False)]
+    ("kind", "starts_from_ini_file"),
+    [("ini", True), ("-o", False), ("env", False), ("flag", False)],
 )
 def test_a_relative_path_starts_from_its_source(
-    tmp_path, monkeypatch, name, place, at_ini
+    tmp_path, monkeypatch, name, kind, starts_from_ini_file
 ):
     """A path in an ini file starts from the file, any other from the working directory."""
     monkeypatch.chdir(tmp_path)
@@ -606,17 +609,17 @@ def test_a_relative_path_starts_from_its_source(
         (directory / "etc").mkdir(parents=True)
         (directory / "etc" / "a.md").touch()
     text, option = "etc/a.md", BY_NAME[name]
-    given = OptionSources(
-        flags={name: text} if place == "flag" else {},
-        environ={option.env_name: text} if place == "env" else {},
-        overrides={name: text} if place == "-o" else {},
-        ini={name: text} if place == "ini" else {},
+    sources = OptionSources(
+        flags={name: text} if kind == "flag" else {},
+        environ={option.env_name: text} if kind == "env" else {},
+        overrides={name: text} if kind == "-o" else {},
+        ini={name: text} if kind == "ini" else {},
         ini_file=root / "tox.ini",
     )
-    parsed = resolve.value(name, given)
+    parsed = resolve.value(name, sources)
     (path,) = parsed if isinstance(parsed, tuple) else (parsed,)
 
-    assert path == (root if at_ini else Path()) / text
+    assert path == (root if starts_from_ini_file else Path()) / text
     home = OptionSources(ini={name: "~"}, ini_file=root / "tox.ini")
     if name in {"token_file", "journal"}:
         assert resolve.value(name, home) == Path.home()

@@ -60,7 +60,7 @@ def error_message(name: str, text: str) -> str:
     ],
     ids=lambda text: text,
 )
-def test_an_address_is_cut_to_that_of_its_server(text, url):
+def test_an_address_is_cut_to_the_address_of_its_server(text, url):
     """An address that was copied from the browser works."""
     assert parse("url", text) == url
 
@@ -195,6 +195,7 @@ def test_a_prefix_needs_a_value(text, reason):
         ("run_key", "nightly 7", "nightly 7"),
         ("id_prefix", r"[A-Z]+-", r"[A-Z]+-"),
     ],
+    ids=lambda value: str(value).replace(THIS_FILE, "FILE"),
 )
 def test_a_text_becomes_its_value(name, text, value):
     """Truth values and some words may be in any case; paths may begin with ``~``."""
@@ -253,7 +254,7 @@ def test_a_text_becomes_its_value(name, text, value):
     ids=lambda text: text[:24],
 )
 def test_the_message_about_an_invalid_value_says_what_is_allowed(name, text, reason):
-    """The message has the value, shortened, its source, and the closest allowed value."""
+    """The message has the shortened value, its source, and the closest allowed value."""
     message = error_message(name, text)
     start = repr(text)[1:90]
 

@@ -97,7 +97,9 @@ def one_case(outcomes: list[Outcome], **status_map: str) -> CaseResult:
             BLOCKED,
             id="a mapped skip before a dash",
         ),
-        pytest.param([FAILED, PASSED], {"failed": "Pass"}, FAILED, PASS, id="tie"),
+        pytest.param(
+            [FAILED, PASSED], {"failed": "Pass"}, FAILED, PASS, id="same status"
+        ),
     ],
 )
 def test_worst_status_decides(outcomes, status_map, outcome, status):
@@ -234,12 +236,12 @@ BEST_TO_WORST = [None, PASS, CUSTOM, BLOCKED, FAIL]
 def test_one_more_test_never_improves_the_status(
     ran: list[Outcome],
     not_run: list[Outcome],
-    more: Outcome,
+    added: Outcome,
     status_map: dict[str, str],
 ) -> None:
     """Another test that ran makes the status worse, or does not change it."""
     before = one_case(ran, **status_map).status
-    after = one_case([*not_run, *ran, more], **status_map).status
+    after = one_case([*not_run, *ran, added], **status_map).status
 
     assert BEST_TO_WORST.index(after) >= BEST_TO_WORST.index(before)
 

@@ -66,7 +66,7 @@ SETTINGS = resolve(
     ],
     ids=lambda message: type(message).__name__,
 )
-def test_every_message_survives(message: protocol.Message) -> None:
+def test_every_message_is_read_as_it_was_written(message: protocol.Message) -> None:
     line = protocol.encode(message)
 
     assert line.count(b"\n") == 1
@@ -124,7 +124,7 @@ SNAPSHOT = Snapshot(
 )
 
 
-def test_a_snapshot_survives() -> None:
+def test_a_snapshot_is_read_as_it_was_written() -> None:
     assert codec.load(Snapshot, codec.dump(SNAPSHOT)) == SNAPSHOT
 
 
@@ -165,7 +165,7 @@ class Sample:
         anything=st.none() | st.integers() | st.text(),
     )
 )
-def test_any_value_survives(sample: Sample) -> None:
+def test_any_value_is_read_as_it_was_written(sample: Sample) -> None:
     assert codec.load(Sample, codec.dump(sample)) == sample
 
 

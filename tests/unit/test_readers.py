@@ -39,7 +39,7 @@ ROW: dict[str, Any] = {
 
 
 def test_an_execution_is_read_from_its_row():
-    """The id of the test case is the visible one, not one of its four others."""
+    """The id of the test case is the visible one, not one of the other ids in the row."""
     entity = readers.execution(ROW)
 
     assert entity is not None
@@ -160,10 +160,14 @@ def test_the_same_state_has_the_same_stamp():
     ("row", "is_reliable"),
     [
         pytest.param({"lastTestResult": {"id": 62}}, True, id="id of the result"),
-        pytest.param({"lastTestResult": {"executionDate": 5}}, True, id="time of it"),
+        pytest.param(
+            {"lastTestResult": {"executionDate": 5}}, True, id="time of the result"
+        ),
         pytest.param({"lastModifiedOn": 5}, True, id="time of the row"),
-        pytest.param({"lastTestResult": {"executionStatus": "1"}}, False, id="status"),
-        pytest.param({"status": "1"}, False, id="nothing"),
+        pytest.param(
+            {"lastTestResult": {"executionStatus": "1"}}, False, id="status only"
+        ),
+        pytest.param({"status": "1"}, False, id="status of the row"),
     ],
 )
 def test_the_stamp_is_reliable_with_the_id_or_time_of_a_result(row, is_reliable):

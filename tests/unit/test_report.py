@@ -1,4 +1,4 @@
-"""Reports, Markdown and annotations show any text as it is."""
+"""JSON reports, Markdown and annotations can hold any text."""
 
 from __future__ import annotations
 

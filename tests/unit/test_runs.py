@@ -109,8 +109,8 @@ def test_a_file_that_is_named_is_taken_even_if_delivered(tmp_path):
     assert names(find_journals([path]).journals) == ["c.jsonl"]
 
 
-def test_a_journal_that_is_named_twice_is_one(tmp_path):
-    """By its file, by its directory, or as a copy: the run is the same."""
+def test_a_journal_that_is_named_twice_is_found_once(tmp_path):
+    """It may be named by its file, by its directory, or as a copy."""
     path = write(tmp_path / "a.jsonl")
     copy = tmp_path / "copies" / "renamed.jsonl"
     copy.parent.mkdir()
@@ -120,7 +120,7 @@ def test_a_journal_that_is_named_twice_is_one(tmp_path):
 
 
 def test_a_part_of_a_journal_is_not_sent_alone(tmp_path, monkeypatch):
-    """A worker's file has no header of a run; beside its journal it is no problem."""
+    """A worker's file is no problem if the journal that it belongs to is named as well."""
     whole, part = tmp_path / "a.jsonl", tmp_path / "a.gw0.jsonl"
     write(whole)
     journal_writer.worker_journal(str(whole), "gw0").close()
@@ -138,7 +138,7 @@ def test_a_part_of_a_journal_is_not_sent_alone(tmp_path, monkeypatch):
 
 
 def test_a_path_that_is_not_there_is_a_problem(tmp_path):
-    """The others are sent all the same."""
+    """The other journals are found nevertheless."""
     path = write(tmp_path / "a.jsonl")
     search = find_journals([tmp_path / "none.jsonl", path])
 
@@ -179,7 +179,7 @@ def test_journals_of_one_key_are_one_run(tmp_path):
     ]
 
 
-def test_runs_follow_each_other_in_time(tmp_path):
+def test_runs_are_sorted_by_their_start(tmp_path):
     """The last one is sent last, so its results stay in Zephyr."""
     journals = [
         Journal(write(tmp_path / "a.jsonl", started=30)),
@@ -383,7 +383,7 @@ def test_a_write_with_a_receipt_is_certain(tmp_path):
 
 
 def test_a_second_write_after_a_receipt_is_unanswered_again(tmp_path):
-    """Only writes after the receipt count as such."""
+    """The receipt is about the first write."""
     path = write(
         tmp_path / "a.jsonl",
         journal_format.line_of(Sending({7: "s1"})),
@@ -417,7 +417,7 @@ def test_a_push_writes_its_receipts_to_every_journal_of_a_run(tmp_path):
 
 
 def test_old_delivered_journals_are_removed_with_their_parts(tmp_path):
-    """The last ones stay."""
+    """The newest two stay."""
     for name in ("1", "2", "3"):
         write(
             tmp_path / f"{name}.jsonl",
@@ -470,7 +470,10 @@ def test_undelivered_journals_are_not_counted(tmp_path):
 
 @pytest.fixture
 def attachments(tmp_path):
-    """Two delivered journals and one of a worker, each with its own old file."""
+    """Write two journals and one of a worker; return digests of files, by name.
+
+    Each journal names an old file; no journal names the file "lost".
+    """
     store = FileStore(tmp_path / DIRECTORY, 100, 1000)
     digests = {}
     for name in ("1", "2", "2.gw0", "lost"):
@@ -589,7 +592,7 @@ def no_locks(request, monkeypatch):
 
 @pytest.mark.usefixtures("no_locks")
 @pytest.mark.parametrize(
-    ("host", "pid", "seconds_since_write", "running"),
+    ("host", "process_state", "seconds_since_write", "is_running"),
     [
         ("here", "alive", 10_000, True),
         ("here", "gone", 0, False),
@@ -598,12 +601,12 @@ def no_locks(request, monkeypatch):
     ],
 )
 def test_without_locks_the_process_says_whether_a_session_is_running(
-    tmp_path, host, pid, seconds_since_write, running
+    tmp_path, host, process_state, seconds_since_write, is_running
 ):
     """For a process of another host, the time of its last write decides."""
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     with process:
-        if pid == "gone":
+        if process_state == "gone":
             process.communicate()
         job = Job(host=platform.node() if host == "here" else "elsewhere")
         path = tmp_path / "1.jsonl"
@@ -612,7 +615,7 @@ def test_without_locks_the_process_says_whether_a_session_is_running(
         long_ago = time.time() - seconds_since_write
         os.utime(path, (long_ago, long_ago))
 
-        assert Journal(path).is_running() is running
+        assert Journal(path).is_running() is is_running
         writer.append(journal_format.line_of(End()))
         assert not Journal(path).is_running()
         writer.close()
@@ -633,7 +636,9 @@ def test_without_locks_the_process_says_whether_a_session_is_running(
     ],
     ids=["item, failed", "failed", "item, passed", "passed", "passed alone", "end"],
 )
-def test_a_case_of_which_a_part_is_unreadable_is_not_passed(tmp_path, line, expected):
+def test_a_case_does_not_pass_if_a_line_about_its_tests_is_unreadable(
+    tmp_path, line, expected
+):
     """Without its item, the test case of a test is unknown."""
     path = write(
         tmp_path / "1.jsonl",
@@ -742,15 +747,18 @@ def test_receipts_do_not_make_a_copy_the_longer_one(tmp_path):
 
 def test_every_journal_of_a_run_remembers_the_evidence_that_was_sent(tmp_path):
     """The next push may have only one of them."""
-    here, there = AttachmentKey(7, "a.png", "d1"), AttachmentKey(8, "a.png", "d2")
+    attached, unanswered = (
+        AttachmentKey(7, "a.png", "d1"),
+        AttachmentKey(8, "a.png", "d2"),
+    )
     paths = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
     for path in paths:
         write(path)
     writers = [JournalWriter.reopen(path) for path in paths]
     memory = Run(tuple(map(Journal, paths))).read().begin_push("", writers)
-    naming = {here: Naming("a.png"), there: Naming("a-d2.png", before=2)}
+    naming = {attached: Naming("a.png"), unanswered: Naming("a-d2.png", before=2)}
     memory.note(Attaching(naming))
-    memory.note(Attached((here,)))
+    memory.note(Attached((attached,)))
     memory.note(Stepped({7: "s1"}))
     for writer in writers:
         writer.close()
@@ -760,7 +768,7 @@ def test_every_journal_of_a_run_remembers_the_evidence_that_was_sent(tmp_path):
         remembered = contents.memory("")
 
         assert remembered.attaching == naming
-        assert remembered.attached == {here}
+        assert remembered.attached == {attached}
         assert remembered.stepped == {7: "s1"}
         assert remembered.journals == (path,)
         assert contents.unreadable == {}

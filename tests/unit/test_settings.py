@@ -47,8 +47,8 @@ def settings(**environ: str) -> Settings:
 )
 def test_a_command_to_paste_has_all_typed_flags_but_no_credential(flags, printed):
     """An address of a proxy with a password is the only flag that is left out."""
-    pushing = OptionSources(flags=flags, environ=SERVER, header={})
-    words = shlex.split(command("push", settings=resolve(pushing)))
+    sources = OptionSources(flags=flags, environ=SERVER, header={})
+    words = shlex.split(command("push", settings=resolve(sources)))
 
     args = build_parser().parse_args(words[words.index("push") :])
     assert flags_of(args) == printed
@@ -180,14 +180,14 @@ def test_a_missing_server_is_reported_first():
     ],
 )
 def test_the_message_about_a_missing_credential_says_where_to_set_it(auth, line):
-    """It depends on the method to log in."""
-    given = {
+    """The message depends on the method to log in."""
+    environ = {
         "ZEPHYR_URL": "https://z.example",
         "ZEPHYR_PHASE": "7",
         "ZEPHYR_AUTH": auth,
     }
 
-    assert problems_of(**given) == [line]
+    assert problems_of(**environ) == [line]
 
 
 @pytest.mark.parametrize(

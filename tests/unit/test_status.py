@@ -131,7 +131,7 @@ def test_an_inactive_status_is_a_problem_of_its_outcome_only():
     ids=lambda status: status.name,
 )
 def test_fail_is_worst_and_pass_is_best(worse, better):
-    """Fail, then Blocked, then any custom status, then Pass."""
+    """Fail is followed by Blocked, then by any other status, then by Pass."""
     assert worse.severity > better.severity
 
 

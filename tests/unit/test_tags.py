@@ -54,10 +54,10 @@ TAGS = st.builds(
 
 
 @deterministic
-@given(TAGS, st.text(), st.text())
-def test_a_tag_is_read_back_from_any_notes(tag, before, after):
+@given(TAGS, st.text(), st.booleans())
+def test_a_tag_is_read_back_from_any_notes(tag, before, has_markup):
     """This holds also if the server adds markup to the notes."""
-    notes = f"{before}\n{tag}</p>" if after else f"{before}\n{tag}"
+    notes = f"{before}\n{tag}</p>" if has_markup else f"{before}\n{tag}"
     parsed = tags.find(notes)
 
     assert parsed is not None
@@ -109,9 +109,10 @@ def job_result(
     partial: bool = False,
     notes: str | None = "",
 ) -> CaseResult:
-    """Return the result of a session of 10 ms for test case 101; its tests ended *at*.
+    """Return the result of a session for test case 101.
 
-    If it is *partial*, another test of the test case did not run.
+    The session took 10 ms and ended at *at* (in ms), unless *started* is given. If it is
+    *partial*, another test of the test case did not run.
     """
     outcome = Outcome.PASSED if status is PASS else Outcome.FAILED
     origin = Origin(
@@ -182,7 +183,6 @@ def after(*results: CaseResult) -> tuple[str, str]:
             BLOCKED,
         ),
         ([job_result(A, FAIL), job_result(B, PASS, run="L")], PASS),
-        # An older attempt that is sent later changes nothing.
         ([job_result(A, FAIL, 2000), job_result(A, PASS, 1000)], FAIL),
         (
             [
@@ -191,12 +191,25 @@ def after(*results: CaseResult) -> tuple[str, str]:
             ],
             PASS,
         ),
-        # Side by side they are two jobs.
         ([job_result(A, FAIL, 1000), job_result(A, PASS, 1005)], FAIL),
-        # A session in which a test did not run replaces nothing.
         ([job_result(A, FAIL), job_result(A, PASS, 2000, partial=True)], FAIL),
-        # The same session is sent again.
         ([job_result(A, FAIL), job_result(B, FAIL), job_result(A, FAIL)], FAIL),
+    ],
+    ids=[
+        "fail, other job passes",
+        "pass, other job fails",
+        "fail, same job passes",
+        "both jobs fail",
+        "both fail, one passes later",
+        "both fail, both pass later",
+        "blocked, other job fails and passes",
+        "fail, other job is blocked, first passes",
+        "fail, other run passes",
+        "older pass is sent later",
+        "older failure is sent later",
+        "side by side are two jobs",
+        "session with an unrun test",
+        "same session is sent again",
     ],
 )
 def test_the_worst_job_of_a_run_decides(results, status):
@@ -217,40 +230,46 @@ def test_an_attempt_that_could_not_collect_everything_replaces_nothing():
 
 
 FIRST = replace(A, attempt=1)
-OTHER_PLACE = JobMark(A.kind, "0009", 2)
-THIRD_PLACE = JobMark(A.kind, "0007", 1)
+SECOND_ELSEWHERE = JobMark(A.kind, "0009", 2)
+FIRST_ELSEWHERE = JobMark(A.kind, "0007", 1)
 
 
 @pytest.mark.parametrize(
     ("results", "status"),
     [
-        ([job_result(FIRST, FAIL), job_result(OTHER_PLACE, PASS)], PASS),
-        ([job_result(OTHER_PLACE, FAIL), job_result(FIRST, PASS, 2000)], FAIL),
-        ([job_result(A, FAIL), job_result(OTHER_PLACE, PASS)], FAIL),
-        # One repetition replaces one of two jobs that look alike.
+        ([job_result(FIRST, FAIL), job_result(SECOND_ELSEWHERE, PASS)], PASS),
+        ([job_result(SECOND_ELSEWHERE, FAIL), job_result(FIRST, PASS, 2000)], FAIL),
+        ([job_result(A, FAIL), job_result(SECOND_ELSEWHERE, PASS)], FAIL),
         (
             [
                 job_result(FIRST, FAIL),
-                job_result(THIRD_PLACE, FAIL),
-                job_result(OTHER_PLACE, PASS, 2000),
+                job_result(FIRST_ELSEWHERE, FAIL),
+                job_result(SECOND_ELSEWHERE, PASS, 2000),
             ],
             FAIL,
         ),
         (
             [
                 job_result(FIRST, PASS),
-                job_result(THIRD_PLACE, FAIL),
-                job_result(OTHER_PLACE, PASS, 2000),
+                job_result(FIRST_ELSEWHERE, FAIL),
+                job_result(SECOND_ELSEWHERE, PASS, 2000),
             ],
             PASS,
         ),
+    ],
+    ids=[
+        "second attempt passes",
+        "first attempt is sent later",
+        "attempt without a number",
+        "one of two equal jobs is repeated",
+        "failed one of two equal jobs is repeated",
     ],
 )
 def test_a_later_attempt_of_the_ci_service_may_be_in_another_place(results, status):
     assert after(*results)[0] == status.id
 
 
-def test_notes_of_a_failure_are_removed_when_it_passes():
+def test_notes_of_a_failure_are_removed_when_its_job_passes():
     """The result of another job counts again, and its notes are lost."""
     status, notes = after(
         job_result(A, FAIL), job_result(B, BLOCKED), job_result(A, PASS, 2000)
@@ -285,7 +304,7 @@ def test_a_worse_result_that_a_pass_has_overwritten_is_restored():
     assert tags.strip(decided.text or "") == tags.strip(notes)
 
 
-@pytest.mark.parametrize("status", [FAIL, PASS])
+@pytest.mark.parametrize("status", [FAIL, PASS], ids=lambda status: status.name)
 def test_notes_of_people_stay_if_none_are_to_be_written(status):
     without_notes = job_result(A, status, notes=None)
     row = write(without_notes, execution(1, 101, status="", comment="foreign"))
@@ -296,28 +315,28 @@ def test_notes_of_people_stay_if_none_are_to_be_written(status):
 
 
 @pytest.mark.parametrize(
-    ("run", "at", "values", "older"),
+    ("run", "at", "rules", "is_older"),
     [
-        ("K", 5000, {}, False),
-        ("L", 5000, {}, True),
-        ("L", 500, {}, False),
-        ("L", 5000, {"force": True}, False),
-        ("L", 5000, {"now": 1001}, True),
+        pytest.param("K", 5000, {}, False, id="same run"),
+        pytest.param("L", 5000, {}, True, id="other run, later"),
+        pytest.param("L", 500, {}, False, id="other run, earlier"),
+        pytest.param("L", 5000, {"force": True}, False, id="forced"),
+        pytest.param("L", 5000, {"now": 1001}, True, id="not sent late"),
     ],
 )
-def test_a_later_result_of_another_run_is_not_overwritten(run, at, values, older):
+def test_a_later_result_of_another_run_is_not_overwritten(run, at, rules, is_older):
     """The tag decides, not the dates of the server."""
     row = write(job_result(B, BLOCKED, at, run=run), execution(1, 101, comment=""))
     mine = job_result(A, FAIL)
     dated_row = replace(row, executed_on=1)
-    changes = compute([mine], [dated_row], "phase P", rules=rules_for(mine, **values))
+    changes = compute([mine], [dated_row], "phase P", rules=rules_for(mine, **rules))
 
-    assert bool(changes.older) is older
-    assert bool(changes.writes) is not older
+    assert bool(changes.older) is is_older
+    assert bool(changes.writes) is not is_older
 
 
 def test_dates_count_only_between_runs():
-    """Jobs of one run are compared by what they parsed."""
+    """Jobs of one run are compared by their findings."""
     row = write(job_result(B, BLOCKED, 5000), execution(1, 101, comment=""))
     mine = job_result(A, FAIL)
     dated_row = replace(row, executed_on=5000)
