@@ -15,7 +15,7 @@ from pytest_zephyr.client.entities import Target
 from pytest_zephyr.client.entities import User
 from pytest_zephyr.config.settings import missing_place_message
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.push.embedded import served
+from pytest_zephyr.push.embedded import start_if_sandbox
 from pytest_zephyr.push.preflight import status_problems
 from pytest_zephyr.results import status
 from pytest_zephyr.results.records import TARGET_OPTIONS
@@ -190,7 +190,7 @@ def declare(commands: common.Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    with served(common.load_settings(args)) as settings:
+    with start_if_sandbox(common.load_settings(args)) as settings:
         checker = Checker(settings)
         checker.run()
     findings, problems = list(checker.findings.values()), checker.problems

@@ -24,7 +24,7 @@ from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.runs import group
 from pytest_zephyr.journal.runs import open_all
-from pytest_zephyr.push.embedded import served
+from pytest_zephyr.push.embedded import start_if_sandbox
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import TARGET_OPTIONS
@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
         tests = _tests_of(_journals(args.journals or [settings.journal]))
     try:
         with (
-            served(settings) as settings,
+            start_if_sandbox(settings) as settings,
             common.open_client(settings, settings.deadline) as client,
         ):
             client.current_user()

@@ -11,7 +11,7 @@ from pytest_zephyr.cli import output
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.entities import Cycle
 from pytest_zephyr.client.entities import Release
-from pytest_zephyr.push.embedded import served
+from pytest_zephyr.push.embedded import start_if_sandbox
 from pytest_zephyr.target.find import Finder
 
 
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     parent, more_header = KINDS[args.kind]
     settings = common.load_settings(args)
     settings.require_login()
-    with served(settings) as settings, common.open_client(settings) as client:
+    with start_if_sandbox(settings) as settings, common.open_client(settings) as client:
         if parent:
             settings.require_place(parent)
         client.current_user()

@@ -38,7 +38,7 @@ from pytest_zephyr.text import format_size
 #: The name of the file with the full text of notes that were cut.
 NOTES_FILE = "notes.txt"
 
-#: The only reason for which a file is refused that no other push can deliver either.
+#: The only final reason for a refusal: no other push can deliver the file either.
 _NO_COPY = "its copy beside the journal is gone or was changed"
 
 
@@ -46,8 +46,8 @@ _NO_COPY = "its copy beside the journal is gone or was changed"
 class FileToSend:
     """A file to attach to an execution; *text* returns its content if there is no copy.
 
-    *existing_files* is how many attachments the execution had when it was read, `None` if
-    that is unknown.
+    *nodeid* is that of its test. *existing_files* is how many attachments the execution
+    had when it was read, `None` if that is unknown.
     """
 
     execution: int
@@ -67,8 +67,8 @@ def files_to_send(
 ) -> list[FileToSend]:
     """Return the files of results, and files with the full text of notes that were cut.
 
-    The notes of executions in *notes_incomplete* leave out steps, so they are attached,
-    too.
+    The notes of executions in *notes_incomplete* may leave out steps, so their full text is
+    attached in any case.
     """
     files: dict[ledger.AttachmentKey, FileToSend] = {}
     for change in changes:
@@ -88,6 +88,10 @@ def files_to_send(
 
 
 def _full_notes(change: Change, *, always: bool) -> list[FileToSend]:
+    """Return a file with the full text of the notes of *change*.
+
+    There is none if the notes are empty, or if they were not cut, unless *always* is set.
+    """
     result, execution = change.result, change.execution
 
     def text() -> str:
@@ -104,10 +108,10 @@ def _full_notes(change: Change, *, always: bool) -> list[FileToSend]:
     return [FileToSend(execution.id, file, nodeid, execution.attachments, text)]
 
 
-def left_out(changes: Iterable[Change]) -> list[delivery.RefusedFile]:
+def left_out(changes: Iterable[Change]) -> list[delivery.UndeliveredEvidence]:
     """Return the files that the test process did not put into the journal, sorted."""
     files = {
-        delivery.RefusedFile(
+        delivery.UndeliveredEvidence(
             file.name,
             node.nodeid,
             f"{format_size(file.size)}, {file.reason}" if file.size else file.reason,
@@ -151,7 +155,7 @@ class FileSender(BatchWriter[FileToSend]):
                 continue
             name = row.file.name
             if (row.execution, name) in taken:
-                # Another file of this execution has the name.
+                # Another file of this execution has the same name.
                 path = PurePath(name)
                 name = f"{path.stem}-{row.file.digest[:8]}{path.suffix}"
             taken.add((row.execution, name))
@@ -170,7 +174,7 @@ class FileSender(BatchWriter[FileToSend]):
             self._progress(done, len(rows), "attachments")
 
     def _skip_attached(self, files: Sequence[FileToSend]) -> None:
-        """Note those of *files* as done that are already attached, by any push."""
+        """Note those of *files* that are already attached, by whichever push."""
         for _, group in groupby(files, lambda row: row.execution):
             rows = list(group)
             # If the execution certainly has no attachments, none are listed.
@@ -211,7 +215,10 @@ class FileSender(BatchWriter[FileToSend]):
             self._attach(uploads)
 
     def _reader(self, row: FileToSend) -> Callable[[], Iterable[bytes]] | None:
-        """Return a function that returns the content of a file, `None` if it is refused."""
+        """Return a function that returns the content of a file.
+
+        Refuses the file and returns `None` if there is no copy.
+        """
         if text := row.text:
             return lambda: [text().encode()]
         copy = find_copy(row.file, self._memory.journals)
@@ -294,6 +301,7 @@ class FileSender(BatchWriter[FileToSend]):
         return self._digests[content_id]
 
     def _finish_attached(self, files: Sequence[FileToSend]) -> int:
+        """Note that *files* are attached, and return their number."""
         if files:
             self._memory.note(ledger.Attached(tuple(row.key for row in files)))
             self.finished.update(map(self.key, files))
@@ -303,13 +311,13 @@ class FileSender(BatchWriter[FileToSend]):
     def note_refused(self, rows: Sequence[FileToSend], reason: str) -> None:
         self._evidence.files_pending -= len(rows)
         self._evidence.refused += [
-            delivery.RefusedFile(
-                each.file.name, each.nodeid, reason, reason == _NO_COPY
+            delivery.UndeliveredEvidence(
+                each.file.name, each.nodeid, reason, final=reason == _NO_COPY
             )
             for each in rows
         ]
 
 
 def _name_for(name: str, upload: entities.Uploaded) -> str:
-    """Return the encoded name that the server gave back, if it is the name we sent."""
+    """Return *name* percent-encoded, or as the answer to its *upload* encodes it."""
     return upload.name if unquote(upload.name) == name else quote(name, safe="")

@@ -19,11 +19,11 @@ from pytest_zephyr.target.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
-class RefusedFile:
+class UndeliveredEvidence:
     """An attachment or step that was not delivered, and why.
 
-    It is *final* if another push cannot deliver it, and *by_limit* if a limit set by the
-    user excluded it.
+    It is *final* if another push cannot deliver it, and *by_limit* if it exceeds a limit
+    set by the user. *name* is the name of the file or step, *nodeid* that of its test.
     """
 
     name: str
@@ -39,8 +39,9 @@ class EvidenceDelivery:
     """What became of the evidence of a run.
 
     *steps* counts step results, *steps_pending* test cases whose step results are not
-    sent; the other numbers count files. *refused* are files and steps. *left_out* was
-    never put into the journal, because of a limit or a full disk.
+    sent; the other numbers count files, *files_before* those that were attached before
+    this push. *refused* are files and steps. *left_out* are files that were not copied
+    for the journal, because of a limit or an error.
     """
 
     files: int = 0
@@ -48,11 +49,11 @@ class EvidenceDelivery:
     files_pending: int = 0
     steps: int = 0
     steps_pending: int = 0
-    refused: list[RefusedFile] = field(default_factory=list)
-    left_out: list[RefusedFile] = field(default_factory=list)
+    refused: list[UndeliveredEvidence] = field(default_factory=list)
+    left_out: list[UndeliveredEvidence] = field(default_factory=list)
 
     def add_earlier(self, earlier: EvidenceDelivery) -> None:
-        """Count what an earlier push of the same results delivered as done by this one."""
+        """Add what an *earlier* push of the same results delivered."""
         self.files += earlier.files
         self.files_before = max(0, self.files_before - earlier.files)
         self.steps += earlier.steps
@@ -107,20 +108,22 @@ class Delivery:
     error: ZephyrError | None = None
 
     def add_earlier(self, earlier: Delivery) -> None:
-        """Count what an earlier push of the same results did as done by this one."""
+        """Add what an *earlier* push of the same results did, as if this push had done it."""
         changes = self.changes
-        written = {each.result.case: each for each in earlier.changes.reported}
+        reported = {each.result.case: each for each in earlier.changes.reported}
         open_cases = {each.case for each in changes.missing}
         open_cases |= {each.result.case for each in changes.writes}
         open_cases |= {each.result.case for each in changes.reported_before}
-        changes.reported += [written[case] for case in written if case in open_cases]
+        changes.reported += [reported[case] for case in reported if case in open_cases]
 
         def others(group: list[Change]) -> list[Change]:
-            return [each for each in group if each.result.case not in written]
+            return [each for each in group if each.result.case not in reported]
 
         changes.writes = others(changes.writes)
         changes.reported_before = others(changes.reported_before)
-        changes.missing = [each for each in changes.missing if each.case not in written]
+        changes.missing = [
+            each for each in changes.missing if each.case not in reported
+        ]
         self.creations.created[:0] = earlier.creations.created
         self.evidence.add_earlier(earlier.evidence)
 
@@ -145,7 +148,7 @@ class Delivery:
 
     @property
     def complete(self) -> bool:
-        """Whether another push would change nothing; never after a dry run."""
+        """Whether another push would change nothing; never after a dry run or an error."""
         retryable = self.waiting or self.evidence.pending or self.evidence.retryable
         return not (retryable or self.previewed or self.error)
 

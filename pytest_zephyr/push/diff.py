@@ -306,10 +306,12 @@ def was_written(change: Change, stamp_before: str) -> bool:
 
     A stamp that is not reliable is ignored: it may not have changed.
     """
-    now = change.execution
-    if now.status != change.status or keeps_foreign_notes(change, now.comment):
+    execution = change.execution
+    if execution.status != change.status:
         return False
-    return now.stamp != stamp_before or not now.stamp_is_reliable
+    if keeps_foreign_notes(change, execution.comment):
+        return False
+    return execution.stamp != stamp_before or not execution.stamp_is_reliable
 
 
 def keeps_foreign_notes(change: Change, comment: str) -> bool:
@@ -320,7 +322,10 @@ def keeps_foreign_notes(change: Change, comment: str) -> bool:
 
 
 class ExecutionIndex:
-    """Executions by visible id and by Alt ID; the oldest of each test case."""
+    """Finds the execution of a test case, the oldest if there are several.
+
+    *scheduled_twice* are the ids of test cases that have several executions.
+    """
 
     def __init__(self, executions: Iterable[Execution]) -> None:
         self._executions = sorted(executions, key=lambda each: each.id)

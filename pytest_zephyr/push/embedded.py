@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 #: The port on which `pytest-zephyr sandbox` listens by default.
 PORT = 8765
 
-#: The names of the target, for those that are not set.
+#: The names of the parts of the target that are not set.
 _DEFAULT_TARGET = {
     "project": "Sandbox",
     "release": "Release 1",
@@ -40,8 +40,10 @@ _DEFAULT_TARGET = {
 
 
 @contextmanager
-def served(settings: Settings, nodes: Iterable[NodeResult] = ()) -> Iterator[Settings]:
-    """Yield *settings*; for the URL `sandbox`, those of an embedded server.
+def start_if_sandbox(
+    settings: Settings, nodes: Iterable[NodeResult] = ()
+) -> Iterator[Settings]:
+    """Yield *settings*; for the URL `sandbox`, start a server and yield settings for it.
 
     The server runs until the block ends, with a database in the journal directory. The
     target is created, and the test cases of *nodes* are scheduled in its phase.

@@ -108,7 +108,7 @@ class ResultWriter(BatchWriter[diff.Change]):
     def _check_answer(
         self, batch: Sequence[diff.Change], answered: Sequence[ExecutionState] | None
     ) -> None:
-        """Note what *answered* confirms."""
+        """Note which changes of *batch* the rows in *answered* confirm."""
         rows = {row.id: row for row in answered or ()}
         self._note_written(
             [
@@ -124,37 +124,37 @@ class ResultWriter(BatchWriter[diff.Change]):
     def read_back(self, rows: Sequence[diff.Change]) -> Sequence[diff.Change]:
         """Read the phase again and return the changes that were not written.
 
-        If somebody else has changed an execution meanwhile, its result is compared again.
+        The result of an execution that somebody else has changed is compared again.
         """
         self._snapshot.read_executions(self._client)
-        now = {each.id: each for each in self._snapshot.executions}
+        current_by_id = {each.id: each for each in self._snapshot.executions}
         confirmed: list[diff.Change] = []
-        missing: list[diff.Change] = []
+        unwritten: list[diff.Change] = []
         for change in rows:
             before = change.execution
-            current = replace(change, execution=now.get(before.id, before))
+            current = replace(change, execution=current_by_id.get(before.id, before))
             if diff.was_written(current, before.stamp):
                 confirmed.append(current)
             elif current.execution.stamp == before.stamp:
-                missing.append(current)
+                unwritten.append(current)
             else:
                 self.changed.add(before.id)
                 decided = self._decide_again(current)
                 is_settled = decided.overruled_by and decided.text is None
-                (confirmed if is_settled else missing).append(decided)
+                (confirmed if is_settled else unwritten).append(decided)
         self._note_written(confirmed)
-        return missing
+        return unwritten
 
     def _decide_again(self, change: diff.Change) -> diff.Change:
         """Compare the result of *change* with its execution as it was just read."""
-        now = change.execution
-        written = now.status == change.status and diff.keeps_foreign_notes(
-            change, now.comment
+        current = change.execution
+        written = current.status == change.status and diff.keeps_foreign_notes(
+            change, current.comment
         )
-        decided = diff.decide(change.result, now, self._rules, written=written)
+        decided = diff.decide(change.result, current, self._rules, written=written)
         if decided is None:
             # A later attempt has reported meanwhile.
-            return diff.Change(change.result, now, overruled_by=now.status)
+            return diff.Change(change.result, current, overruled_by=current.status)
         if (
             decided.overruled_by
             or change.overruled_by

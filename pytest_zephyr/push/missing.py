@@ -24,7 +24,7 @@ from pytest_zephyr.text import format_case
 from pytest_zephyr.text import plural
 
 
-#: Milliseconds after its creation in which other jobs may still be filling a phase.
+#: Milliseconds after the creation of a phase in which other jobs may be filling it.
 _MAX_FILLING_MS = 15 * 60 * 1000
 
 
@@ -65,20 +65,20 @@ class MissingCreator:
         Also notes why results are refused. Nothing is written.
         """
         creations, snapshot = self._creations, self._snapshot
-        creates = self._settings.may_create("execution")
+        may_create = self._settings.may_create("execution")
         release = snapshot.known_target.release
         if new and release is not None:
             self._case_creator = CaseCreator(self._client, release.id, new, creations)
             self._case_creator.find()
-            # Test cases that exist, because an earlier run created them.
+            # Test cases that an earlier run has created are only added to the phase.
             scheduled = {each.case for each in snapshot.executions}
             by_case = {each.case: each for each in creations.placements.values()}
             creations.additions += [p for c, p in by_case.items() if c not in scheduled]
         if missing:
             # A test case to add may be so new that a search does not show it yet.
             cases = [each.case for each in missing]
-            snapshot.look_up(self._client, cases, thorough=creates)
-        if creates:
+            snapshot.look_up(self._client, cases, thorough=may_create)
+        if may_create:
             snapshot.read_phase(self._client)
         for result in missing:
             self._classify(result)
@@ -102,8 +102,8 @@ class MissingCreator:
         """Note that the test case of *result* is to be added, or why it is refused."""
         lookup, case = self._snapshot.lookup, result.case
         settings = [self._planner.settings_of(node) for node in result.nodes]
-        may_add = any(each.may_create("execution") for each in settings)
-        if case in lookup.placements and may_add:
+        may_create = any(each.may_create("execution") for each in settings)
+        if case in lookup.placements and may_create:
             self._creations.additions.append(lookup.placements[case])
             return
         reason, code = self._snapshot.why_missing(case)

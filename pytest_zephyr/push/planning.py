@@ -53,7 +53,7 @@ class Planner:
         return self._rules.get(session, self._main_rules)
 
     def plan(self, nodes: Iterable[NodeResult]) -> Plan:
-        """Return the plan for *nodes*; it is only built again if something has changed."""
+        """Return the plan for *nodes*, built again only if something has changed."""
         nodes = list(nodes)
         inputs = (nodes, self._main_rules, self._rules)
         if inputs != self._inputs:
@@ -68,8 +68,8 @@ class Planner:
                 )
         return self._plan
 
-    def invalid(self, nodes: Iterable[NodeResult]) -> list[NodeResult]:
-        """Return the tests of the planned sessions that have an invalid marker."""
+    def with_invalid_marker(self, nodes: Iterable[NodeResult]) -> list[NodeResult]:
+        """Return the tests of the sessions to send that have an invalid marker."""
         sent = self._sessions_to_send
         return [
             each

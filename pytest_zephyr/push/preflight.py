@@ -14,7 +14,7 @@ from pytest_zephyr.client.api import Client
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.push.embedded import served
+from pytest_zephyr.push.embedded import start_if_sandbox
 from pytest_zephyr.results import records
 from pytest_zephyr.results import status
 from pytest_zephyr.target.create_cycle import missing_for_cycle
@@ -128,9 +128,9 @@ class Preflight:
             )
 
     def look_up(self, cases: Iterable[records.CaseRef]) -> list[CaseProblem]:
-        """Return those of *cases* that Zephyr does not know.
+        """Return those of *cases* that are unknown or ambiguous in Zephyr.
 
-        Returns none if that cannot be found out in time, or is ignored.
+        Returns none if they cannot be looked up in time, or if unknown ones are ignored.
         """
         settings = self._settings
         if settings.unknown_case == "ignore" or self._client is None:
@@ -146,7 +146,7 @@ class Preflight:
         return [each for each in problems if each[2] not in {NOT_IN_PHASE, TO_ADD}]
 
     def look_up_all(self, cases: Iterable[records.CaseRef]) -> list[CaseProblem]:
-        """Return those of *cases* that are not in the phase, each with its reason.
+        """Return those of *cases* that are not in the phase, each with the reason.
 
         Raises ZephyrError if they cannot be looked up in time.
         """
@@ -161,7 +161,7 @@ class Preflight:
     def _look_up(
         self, cases: Iterable[records.CaseRef], limit: int | None = None
     ) -> list[CaseProblem]:
-        """Return why the first *limit* of *cases* without an execution have none."""
+        """Return why *cases* have no execution, for the first *limit* that have none."""
         client, snapshot = self._client, self.snapshot
         if client is None or snapshot is None or snapshot.target is None:
             return []
@@ -169,18 +169,18 @@ class Preflight:
             name for row in snapshot.executions for name in (row.case, row.alt)
         }
         missing = [case for case in cases if case not in scheduled][:limit]
-        creates = self._settings.may_create("execution")
-        lookup = snapshot.look_up(client, missing, thorough=creates)
+        may_create = self._settings.may_create("execution")
+        lookup = snapshot.look_up(client, missing, thorough=may_create)
         reasons = [(case, *snapshot.why_missing(case)) for case in missing]
         return [
-            (case, text, TO_ADD if creates and case in lookup.placements else code)
+            (case, text, TO_ADD if may_create and case in lookup.placements else code)
             for case, text, code in reasons
         ]
 
 
 @contextmanager
 def check_server(settings: Settings, seconds: float) -> Iterator[Preflight]:
-    """Check login, statuses and target, and read the plan if `only_planned` is set.
+    """Check login, statuses and target; with `only_planned` also read the test cases.
 
     This takes at most *seconds*, as does each look-up. The client stays open in the block.
     Errors of the server are not raised, but described by the yielded `Preflight`.
@@ -191,7 +191,7 @@ def check_server(settings: Settings, seconds: float) -> Iterator[Preflight]:
             preflight.run(stack)
         elif settings.only_planned:
             # The embedded server creates all test cases of a run.
-            settings = stack.enter_context(served(settings))
+            settings = stack.enter_context(start_if_sandbox(settings))
             preflight = Preflight(replace(settings, unknown_case="ignore"), seconds)
             preflight.run(stack)
             if preflight.snapshot is not None:

@@ -14,7 +14,7 @@ from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import TargetNotFound
 from pytest_zephyr.push import diff
 from pytest_zephyr.push.delivery import Delivery
-from pytest_zephyr.push.delivery import RefusedFile
+from pytest_zephyr.push.delivery import UndeliveredEvidence
 from pytest_zephyr.results.lines import DRY_RUN
 from pytest_zephyr.results.lines import first_lines
 from pytest_zephyr.results.lines import Level
@@ -26,7 +26,7 @@ from pytest_zephyr.text import have
 from pytest_zephyr.text import plural
 
 
-_Problem = TypeVar("_Problem", diff.Refusal, RefusedFile)
+_Problem = TypeVar("_Problem", diff.Refusal, UndeliveredEvidence)
 
 
 def describe_problems(
@@ -65,11 +65,11 @@ def describe_problems(
     if changes.overruled:
         text = (
             f"results of other jobs or later attempts of this run count for"
-            f" {_cases(changes.overruled)}"
+            f" {_name_cases(changes.overruled)}"
         )
         lines.append(Line(text, "warning", code="overruled"))
     if changes.older:
-        text = f"the server has newer results for {_cases(changes.older)}"
+        text = f"the server has newer results for {_name_cases(changes.older)}"
         forced = command("push", *journals, "--force", settings=settings)
         more = (f"to replace them: {forced}",) if journals else ()
         lines.append(Line(text, "warning", more, "older"))
@@ -83,7 +83,7 @@ def _about_refusals(refused: Sequence[diff.Refusal]) -> list[Line]:
     lines = []
     for reason, alike in _by_reason(sorted(refused, key=lambda each: each.final)):
         level: Level = "error" if any(each.serious for each in alike) else "warning"
-        lines.append(Line(f"{reason} {_whose(alike)}", level, code=alike[0].code))
+        lines.append(Line(f"{reason} {_name_tests(alike)}", level, code=alike[0].code))
     lines = first_lines(lines)
     final = [each for each in refused if each.final]
     if final:
@@ -113,7 +113,9 @@ def _about_sending(
             flag = f"--zephyr-{delivery.error.option}"
             value = delivery.error.suggestion or delivery.error.option.upper()
             again = command("push", *journals, flag, value, settings=settings)
-            lines[1:] = [f"send them to the right one with: {again}"]
+            lines[1:] = [
+                f"send them to the right {delivery.error.option} with: {again}"
+            ]
     elif delivery.evidence.pending or delivery.evidence.retryable:
         lines = unsent_lines(journals, settings, "evidence")
     else:
@@ -121,7 +123,7 @@ def _about_sending(
     return [problem(lines, "error" if delivery.failed else "warning", code="not-sent")]
 
 
-def _cases(changes: Sequence[diff.Change]) -> str:
+def _name_cases(changes: Sequence[diff.Change]) -> str:
     """Name the test cases of *changes*, and say that they are unchanged."""
     names = first_few(format_case(each.result.case) for each in changes)
     verb = "is" if len(changes) == 1 else "are"
@@ -135,7 +137,7 @@ def _by_reason(problems: Iterable[_Problem]) -> Iterable[tuple[str, list[_Proble
     return by_reason.items()
 
 
-def _about_files(files: Sequence[RefusedFile], what: str) -> list[Line]:
+def _about_files(files: Sequence[UndeliveredEvidence], what: str) -> list[Line]:
     """Return a line for each reason, with its first file and a count of the others."""
     lines = []
     for reason, alike in _by_reason(files):
@@ -146,7 +148,7 @@ def _about_files(files: Sequence[RefusedFile], what: str) -> list[Line]:
     return first_lines(lines)
 
 
-def _whose(refusals: list[diff.Refusal]) -> str:
+def _name_tests(refusals: list[diff.Refusal]) -> str:
     """Name the test cases of *refusals* and the first of their tests."""
     first = refusals[0].result
     tests = first.nodes[0].title if first.nodes else ""

@@ -35,7 +35,10 @@ _STATUSES = {"passed": PASS, "failed": FAIL}
 
 @dataclass(frozen=True)
 class MatchedSteps:
-    """Steps of tests: *by_number* those that the test case also has, and all *others*."""
+    """Steps of tests: those that match a step of the test case, and the *others*.
+
+    *by_number* maps the number of a step of the test case to the step that matches it.
+    """
 
     by_number: dict[int, Step]
     others: tuple[Step, ...]
@@ -45,14 +48,14 @@ def match(nodes: Iterable[NodeResult], case_steps: Iterable[CaseStep]) -> Matche
     """Match the steps of *nodes* to *case_steps*, by number or by text.
 
     White space, case and the markup of Zephyr's editor are ignored. If several steps match
-    the same one, the worst counts.
+    the same step of the test case, the worst counts.
     """
     numbers: dict[str | int, int] = {}
     for case_step in case_steps:
         without_markup = html.unescape(_TAG.sub(" ", case_step.text))
         texts = normalized(case_step.text), normalized(without_markup)
-        for name in (case_step.number, *texts):
-            numbers.setdefault(name, case_step.number)
+        for label in (case_step.number, *texts):
+            numbers.setdefault(label, case_step.number)
     by_number: dict[int, Step] = {}
     others = []
     for step in notes.steps_of(nodes):
@@ -66,7 +69,7 @@ def match(nodes: Iterable[NodeResult], case_steps: Iterable[CaseStep]) -> Matche
 
 
 def normalized(text: str) -> str:
-    """Return *text* without differences of white space and case."""
+    """Return *text* in lower case, with single spaces between words."""
     return " ".join(text.split()).casefold()
 
 
@@ -75,7 +78,7 @@ def _severity(step: Step) -> int:
 
 
 def step_writes(execution: int, steps: dict[int, Step]) -> list[StepWrite]:
-    """Return the rows to write for *steps* by number; unexecuted steps have none."""
+    """Return the rows to write for *steps*, by number; unexecuted steps have no row."""
     return [
         StepWrite(
             execution=execution,
@@ -89,11 +92,12 @@ def step_writes(execution: int, steps: dict[int, Step]) -> list[StepWrite]:
     ]
 
 
-class StepResults(BatchWriter[StepWrite]):
-    """The steps of one push: read once for each test case, written after the results.
+class StepResultWriter(BatchWriter[StepWrite]):
+    """Writes the step results of one push, after the results.
 
-    *notes_incomplete* are the executions whose notes may leave out steps that the
-    test case does not have, or whose steps could not be read.
+    The steps of each test case are read once. *notes_incomplete* are the executions whose
+    notes may leave out steps that the test case does not have, or whose steps could not
+    be read.
     """
 
     def __init__(
@@ -138,7 +142,7 @@ class StepResults(BatchWriter[StepWrite]):
                 )
 
     def _read(self, change: Change) -> None:
-        """Read the steps of a test case once, and match those of its tests.
+        """Read the steps of a test case once, and match the steps of its tests to them.
 
         Raises ZephyrUnreachable, or ZephyrBadAnswer if the login is refused.
         """
@@ -185,9 +189,9 @@ class StepResults(BatchWriter[StepWrite]):
             self._note_done()
 
     def _note_done(self) -> None:
-        """Remember executions whose steps are all written, none of them refused.
+        """Note executions whose steps are all written, none of them refused.
 
-        Those with incomplete notes wait for `note_attached`.
+        Those with incomplete notes are noted by `note_attached`.
         """
         unsent = {row.execution for row in self.unfinished(self._rows)}
         done = self._pending.keys() - unsent
@@ -201,7 +205,7 @@ class StepResults(BatchWriter[StepWrite]):
             self._memory.note(ledger.Stepped(digests))
 
     def note_attached(self) -> None:
-        """Remember those with incomplete notes, unless an attachment with them was refused."""
+        """Note executions with incomplete notes, unless a file with full notes was refused."""
         refused = any(each.name == NOTES_FILE for each in self._evidence.refused)
         if self._done_once_attached and not refused:
             self._memory.note(ledger.Stepped(self._done_once_attached))
@@ -212,7 +216,7 @@ class StepResults(BatchWriter[StepWrite]):
     def write(self, rows: Sequence[StepWrite]) -> None:
         """Write *rows*, and refuse those that the server's answer does not confirm.
 
-        If the answer cannot be compared with them, all count as written.
+        If the answer cannot be compared with *rows*, all of them count as written.
         """
         try:
             answered = self._client.save_steps(self._phase, rows)
@@ -244,12 +248,12 @@ class StepResults(BatchWriter[StepWrite]):
     def _refuse(self, change: Change, name: str, reason: str) -> None:
         self._refused.add(change.execution.id)
         nodeid = change.result.nodes[0].nodeid
-        step = delivery.RefusedFile(name, nodeid, reason, is_step=True)
+        step = delivery.UndeliveredEvidence(name, nodeid, reason, is_step=True)
         self._evidence.refused.append(step)
 
 
 def _digest(change: Change) -> str:
-    """Identify the steps of a result, to recognise them when they were delivered."""
+    """Return a digest of the steps of a result, to recognise steps delivered before."""
     steps = [(node.outcome, node.evidence.steps) for node in change.result.nodes]
     return short_digest(repr(steps), 16)
 

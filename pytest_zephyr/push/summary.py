@@ -12,7 +12,7 @@ from pytest_zephyr.client.entities import Execution
 from pytest_zephyr.config.command_line import without_case_line
 from pytest_zephyr.push import diff
 from pytest_zephyr.push.delivery import Delivery
-from pytest_zephyr.push.delivery import RefusedFile
+from pytest_zephyr.push.delivery import UndeliveredEvidence
 from pytest_zephyr.results import records
 from pytest_zephyr.results import report
 from pytest_zephyr.results.jobs import MergedResults
@@ -64,7 +64,10 @@ def counts(delivery: Delivery) -> Line:
 
 
 def _with_reasons(number: int, what: str, reasons: Mapping[str, int]) -> str:
-    """Return a count, with its reasons and their counts; one reason alone has no count."""
+    """Return *number* and *what*, with the count of each reason; empty if *number* is 0.
+
+    If there is only one reason why results are unchanged, it has no count.
+    """
     if not number:
         return ""
     texts = [f"{count} {reason}" for reason, count in reasons.items()]
@@ -89,7 +92,7 @@ def _why_unchanged(result: CaseResult) -> str:
 
 
 def details(delivery: Delivery) -> list[Line]:
-    """Return what was created, what became of the evidence, and how many tests have no case."""
+    """Return what was created, what became of the evidence, and the tests without case."""
     created, sent = delivery.creations.created, delivery.evidence
     parts = [
         f"{plural(count, noun)} {what}"
@@ -200,12 +203,12 @@ def as_json(delivery: Delivery, results: MergedResults) -> dict[str, object]:
     }
 
 
-def _file_as_json(file: RefusedFile) -> dict[str, object]:
+def _file_as_json(file: UndeliveredEvidence) -> dict[str, object]:
     return {"name": file.name, "test": file.nodeid, "reason": file.reason}
 
 
-def merged(results: MergedResults) -> list[Line]:
-    """Return which results replaced those of earlier attempts, and why some did not."""
+def replacements(results: MergedResults) -> list[Line]:
+    """Return whose results a later attempt replaced, and which jobs count separately."""
     replaced = [
         Line(
             f"{plural(count, 'result')} of {earlier}.jsonl replaced by a later attempt of"

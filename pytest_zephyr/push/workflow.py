@@ -18,7 +18,7 @@ from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.executions import ResultWriter
 from pytest_zephyr.push.missing import MissingCreator
 from pytest_zephyr.push.planning import Planner
-from pytest_zephyr.push.steps import StepResults
+from pytest_zephyr.push.steps import StepResultWriter
 from pytest_zephyr.results.jobs import MergedResults
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.target.create_cases import NewCaseTests
@@ -61,7 +61,7 @@ def push(
         snapshot = delivery.snapshot = read_snapshot(client, settings, snapshot)
         planner.use_statuses(snapshot.statuses)
         creator = MissingCreator(client, planner, snapshot, delivery.creations)
-        creates = settings.may_create("execution")
+        may_create = settings.may_create("execution")
         rules = diff.DiffRules(
             results.ended,
             results.incomplete,
@@ -86,7 +86,7 @@ def push(
             )
 
         compare()
-        if creates and (delivery.changes.missing or delivery.new_cases):
+        if may_create and (delivery.changes.missing or delivery.new_cases):
             creator.find(delivery.changes.missing, delivery.new_cases)
             if not settings.dry_run:
                 creator.create()
@@ -99,7 +99,7 @@ def push(
             creator.explain_missing(delivery.changes, final=not settings.dry_run)
         if not settings.dry_run:
             _carry_out(delivery, snapshot, client, memory, progress, rules)
-        if not creates:
+        if not may_create:
             # This only finds reasons for messages, so it comes last.
             creator.find(delivery.changes.missing)
             creator.explain_missing(delivery.changes, final=True)
@@ -114,7 +114,9 @@ def push(
 def _expected_delivery(planner: Planner, nodes: Sequence[NodeResult]) -> Delivery:
     """Return what is to be pushed, before anything is read from the server."""
     plan = planner.plan(nodes)
-    delivery = Delivery(results=plan.results, invalid=planner.invalid(nodes))
+    delivery = Delivery(
+        results=plan.results, invalid=planner.with_invalid_marker(nodes)
+    )
     changes = delivery.changes
     for result in plan.results:
         (changes.skipped if result.is_skipped else changes.missing).append(result)
@@ -125,8 +127,8 @@ def _expected_delivery(planner: Planner, nodes: Sequence[NodeResult]) -> Deliver
             delivery.unmapped_is_error |= settings.unmapped == "error"
         choice = planner.rules_of(node.origin.session).choices[node.outcome]
         is_skipped = choice.status is None and not choice.problem
-        creates = settings.unmapped == "create" and not is_skipped
-        if creates and node.new is not None:
+        creates_case = settings.unmapped == "create" and not is_skipped
+        if creates_case and node.new is not None:
             tests = delivery.new_cases.setdefault(
                 node.new, NewCaseTests(settings.folder)
             )
@@ -139,7 +141,7 @@ def _expected_delivery(planner: Planner, nodes: Sequence[NodeResult]) -> Deliver
 def _wait_for_killed_push(client: Client, settings: Settings, memory: Memory) -> None:
     """Wait while the server may still carry out a write of a push that was killed.
 
-    If it did so after we have read the results, we would write them again.
+    If the server did so after the results were read, they would be written twice.
     """
     elapsed = (now_ms() - memory.open_since) / 1000
     if 0 <= elapsed < settings.timeout:
@@ -159,7 +161,7 @@ def _carry_out(
     if phase is None:
         return
     changes, evidence = delivery.changes, delivery.evidence
-    steps = StepResults(client, memory, evidence, phase.id)
+    steps = StepResultWriter(client, memory, evidence, phase.id)
     steps.add_to_notes(changes.writes)
     writer = ResultWriter(client, snapshot, changes, rules, memory, progress)
     writer.run()

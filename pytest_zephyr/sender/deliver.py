@@ -32,7 +32,7 @@ from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.push import summary
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.embedded import PORT
-from pytest_zephyr.push.embedded import served
+from pytest_zephyr.push.embedded import start_if_sandbox
 from pytest_zephyr.push.workflow import push
 from pytest_zephyr.results.lines import cut_short_lines
 from pytest_zephyr.results.lines import Line
@@ -83,7 +83,7 @@ class DeliveredRun:
             *summary.preview(delivery),
             *summary.details(delivery),
             *more,
-            *summary.merged(contents.results),
+            *summary.replacements(contents.results),
             *cut_short_lines(map(display_path, self.run.cut)),
             *unreadable_lines(contents.unreadable),
             *uncollected_lines(contents.uncollected),
@@ -186,7 +186,7 @@ def deliver(
     earlier: Delivery | None = None
     offset, user = (snapshot.clock_offset, snapshot.user.name) if snapshot else (0, "")
     with (
-        served(settings, contents.results.nodes) as settings,
+        start_if_sandbox(settings, contents.results.nodes) as settings,
         Client(settings, deadline, clock_offset=offset, user=user) as client,
     ):
         while True:

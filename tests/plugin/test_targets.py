@@ -992,7 +992,9 @@ def test_printed_command_corrects_a_typo(
     pasted = run_shown_command(ran.text)
 
     ran.result.stdout.fnmatch_lines(
-        [f"*send them to the right one with: * push * --zephyr-{option} {name[:4]}*"]
+        [
+            f"*send them to the right {option} with: * push * --zephyr-{option} {name[:4]}*"
+        ]
     )
     assert pasted.ret == 0, pasted.out + pasted.err
     assert target.statuses()[101] == "1"

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pytest_zephyr.push.summary import merged
+from pytest_zephyr.push.summary import replacements
 from pytest_zephyr.results.jobs import MergedResults
 from pytest_zephyr.results.lines import as_markdown
 from pytest_zephyr.results.lines import github_annotations
@@ -125,7 +125,7 @@ def test_github_shows_no_more_than_ten_annotations_of_a_level():
 
 def test_summary_says_how_many_lines_about_attempts_it_leaves_out():
     replaced = {("first", f"attempt-{n}"): 2 for n in range(23)}
-    lines = merged(MergedResults((), replaced=replaced))
+    lines = replacements(MergedResults((), replaced=replaced))
 
     assert [line.text for line in lines[19:]] == [
         "2 results of first.jsonl replaced by a later attempt of the same job, attempt-19.jsonl",
