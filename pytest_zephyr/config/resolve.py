@@ -211,18 +211,16 @@ def settings_of_journal(
     values in the journal are ignored.
     """
     values: dict[str, Any] = {}
-    sources = dict(settings.sources)
+    raw, sources = dict(settings.raw), dict(settings.sources)
     given = OptionSources(header=options, header_name=journal_name)
     for name in _RESULT_OPTIONS:
         if keep_flags and sources[name].kind == "flag":
             continue
         with suppress(SettingsError):
-            value, _text, source = read(name, given)
-            if name == "folder":
-                with suppress(InvalidValue):
-                    value = placeholders.fill_folder(value, {})
-            values[name], sources[name] = value, source
-    return replace(settings, **values, sources=sources)
+            values[name], raw[name], sources[name] = read(name, given)
+    with suppress(InvalidValue, KeyError):
+        values["folder"] = placeholders.fill_folder(values["folder"], {})
+    return replace(settings, **values, raw=raw, sources=sources)
 
 
 def _fill_names(options: dict[str, OptionValue], given: OptionSources) -> Iterator[str]:
