@@ -92,9 +92,9 @@ class BatchWriter(ABC, Generic[Row]):
 
     @abstractmethod
     def read_back(self, rows: Sequence[Row]) -> Sequence[Row]:
-        """Add those of *rows* that the server has to *finished*; return what to send again.
+        """Find out which of *rows* were written, and add those to *finished*.
 
-        The returned rows may be up to date copies, and include finished rows.
+        Returns *rows* as the server has them now; finished rows may be left out.
         """
 
     @abstractmethod

@@ -178,7 +178,7 @@ class CaseStep:
 
 
 @dataclass(frozen=True)
-class Uploaded:
+class UploadedFile:
     """A file on the server that is not attached yet; *field* is its field in the upload."""
 
     field: str

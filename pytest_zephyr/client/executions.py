@@ -146,8 +146,9 @@ class ExecutionCalls(Calls):
                 continue
             row_phase = decode.integer(row.get("cyclePhaseId"))
             if row_phase != phase:
+                other_phase = "unknown" if row_phase is None else row_phase
                 msg = (
-                    f"the server returned an execution of phase {row_phase} in the list"
+                    f"the server returned an execution of phase {other_phase} in the list"
                     f" of phase {phase}. Nothing was written to that execution."
                 )
                 raise ZephyrRefused(msg, status=200)
@@ -246,7 +247,7 @@ class ExecutionCalls(Calls):
         has_ours = any((write.execution, write.step) in statuses for write in writes)
         return statuses if has_ours or not statuses else None
 
-    def upload(self, parts: Mapping[str, Part]) -> dict[str, entities.Uploaded]:
+    def upload(self, parts: Mapping[str, Part]) -> dict[str, entities.UploadedFile]:
         """Upload files by form field; return those that the server has stored."""
         answer = self.send_files(UPLOAD_PATH, parts)
         files = decode.entities(answer, readers.uploaded) or []

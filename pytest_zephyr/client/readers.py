@@ -176,8 +176,8 @@ def case_step(row: Mapping[str, Any]) -> entities.CaseStep | None:
     return entities.CaseStep(number, decode.text(row.get("step")))
 
 
-def uploaded(row: Mapping[str, Any]) -> entities.Uploaded:
-    return entities.Uploaded(
+def uploaded(row: Mapping[str, Any]) -> entities.UploadedFile:
+    return entities.UploadedFile(
         field=decode.text(row.get("fieldName")),
         name=decode.text(row.get("fileName")),
         path=decode.text(row.get("tempFilePath")),

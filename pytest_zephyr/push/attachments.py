@@ -227,7 +227,7 @@ class FileSender(BatchWriter[FileToSend]):
             return None
         return partial(read_copy, copy, row.file.size)
 
-    def _attach(self, uploads: Mapping[FileToSend, entities.Uploaded]) -> None:
+    def _attach(self, uploads: Mapping[FileToSend, entities.UploadedFile]) -> None:
         """Attach uploaded files and note those that the answer confirms."""
         names = {row.key: self._names[row.key] for row in uploads}
         self._memory.note(ledger.Attaching(names))
@@ -318,6 +318,6 @@ class FileSender(BatchWriter[FileToSend]):
         ]
 
 
-def _name_for(name: str, upload: entities.Uploaded) -> str:
+def _name_for(name: str, upload: entities.UploadedFile) -> str:
     """Return *name* percent-encoded, or as the answer to its *upload* encodes it."""
     return upload.name if unquote(upload.name) == name else quote(name, safe="")

@@ -88,11 +88,11 @@ class PhaseFiller(BatchWriter[Placement]):
     def _retry(self) -> None:
         """Try other calls for the test cases that have no execution yet."""
         rows = self._read_rows()
-        absent = self._missing_from(rows) if self._phase.free_form else []
-        if absent:
+        still_missing = self._missing_from(rows) if self._phase.free_form else []
+        if still_missing:
             self._expects_versions = False
             self.finished.clear()
-            self.send_all(absent)
+            self.send_all(still_missing)
             rows = self._read_rows()
         self._assign_each(rows)
         self._snapshot.read_executions(self._client)
