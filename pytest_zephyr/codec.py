@@ -136,8 +136,8 @@ def reader(kind: Any) -> Reader:
             ]
         )
     read_item = reader(args[0])
-    gather = origin if origin in (tuple, frozenset) else list
-    return lambda data: gather([read_item(item) for item in _checked(list, data)])
+    collection = origin if origin in (tuple, frozenset) else list
+    return lambda data: collection([read_item(item) for item in _checked(list, data)])
 
 
 def _union_reader(kinds: tuple[Any, ...]) -> Reader:

@@ -91,8 +91,8 @@ class Importer:
             names = ", ".join(map(str, files))
             raise ReportError(f"no test case in {names}. Were any tests run?")
         started = first.ended - first.microseconds // 1000
-        began = time.strftime("%Y-%m-%dT%H-%M-%S", time.gmtime(started // 1000))
-        header = replace(header, session=f"{began}-{digest}", started=started)
+        started_text = time.strftime("%Y-%m-%dT%H-%M-%S", time.gmtime(started // 1000))
+        header = replace(header, session=f"{started_text}-{digest}", started=started)
         temporary = directory / f"{secrets.token_hex(8)}.tmp"
         writer = JournalWriter.create(temporary, header, self._scrub)
         try:

@@ -115,7 +115,7 @@ class Ending:
 class TestElement:
     """A ``testcase`` element, or a suite; *where* is its file and line.
 
-    *ids* is a text that names test cases. *began*, 0 if that is unknown, and *ended* are
+    *ids* is a text that names test cases. *started*, 0 if that is unknown, and *ended* are
     in milliseconds since the epoch. *microseconds* is the duration of a test, 0 for a
     suite, and *microseconds_of_tests* that of the tests directly in the element.
     """
@@ -131,7 +131,7 @@ class TestElement:
         self.statuses = [re.sub(r"[\W_]", "", status) for status in statuses]
         duration = attrs.get("time", "")
         self.microseconds = 0 if self.is_suite else _parse_duration(duration)
-        self.began = self.ended = self.microseconds_of_tests = 0
+        self.started = self.ended = self.microseconds_of_tests = 0
         self.ids = Text(MAX_LINE, attrs.get("zephyr", ""))
         self.output = Text(0)
         self.endings: list[Ending] = []
@@ -185,9 +185,9 @@ class _Handler(ContentHandler):
         if tag in _TEST_TAGS:
             test = TestElement(self._path, self.where, tag, attrs)
             test.output = Text(self._max_output)
-            test.began = _parse_timestamp(attrs.get("timestamp", ""), self._latest)
-            if test.is_suite and not test.began and self._open_tests:
-                test.began = self._open_tests[-1].began
+            test.started = _parse_timestamp(attrs.get("timestamp", ""), self._latest)
+            if test.is_suite and not test.started and self._open_tests:
+                test.started = self._open_tests[-1].started
             self._open_tests.append(test)
         else:
             text = self._begin_detail(tag, attrs) or text
@@ -227,8 +227,8 @@ class _Handler(ContentHandler):
         test = self._open_tests.pop()
         if not test.is_suite:
             parent = self._open_tests[-1]
-            if parent.began and not test.began:
-                test.began = parent.began + parent.microseconds_of_tests // 1000
+            if parent.started and not test.started:
+                test.started = parent.started + parent.microseconds_of_tests // 1000
             parent.microseconds_of_tests += test.microseconds
             for status in test.statuses:
                 if not test.endings and status[:4] in _OUTCOMES:
@@ -239,7 +239,7 @@ class _Handler(ContentHandler):
             if not test.endings:
                 return
         milliseconds = (test.microseconds + test.microseconds_of_tests) // 1000
-        test.ended = min((test.began or self._latest) + milliseconds, self._latest)
+        test.ended = min((test.started or self._latest) + milliseconds, self._latest)
         self.finished.append(test)
 
 

@@ -217,7 +217,9 @@ def decide(
     ]
     base = tags.worst(counting) if counting else result.status.id
     verdict = max(base, tags.worst(others), key=severity)
-    new_tag = tags.Tag(result.run, max(min(result.at, rules.now), tag.at), findings)
+    new_tag = tags.Tag(
+        result.run_digest, max(min(result.at, rules.now), tag.at), findings
+    )
     if severity(verdict) == result.status.severity or rules.force:
         return _change_to_write(result, execution, str(new_tag), rules.notes_limit)
     has_verdict = severity(execution.status) == severity(verdict)
@@ -234,11 +236,11 @@ def _tag_of_run(result: CaseResult, execution: Execution, *, written: bool) -> t
     was *written* just now.
     """
     tag = tags.find(execution.comment)
-    if tag is not None and tag.run == result.run:
+    if tag is not None and tag.run_digest == result.run_digest:
         verdict = severity(tags.worst(tag.findings))
         if written or severity(execution.status) == verdict:
             return tag
-    return tags.Tag(result.run, 0)
+    return tags.Tag(result.run_digest, 0)
 
 
 def _change_to_write(
@@ -264,7 +266,7 @@ def _change_to_write(
 def _is_newer(execution: Execution, result: CaseResult, rules: DiffRules) -> bool:
     """Return whether *execution* has a newer result of another run."""
     tag = tags.find(execution.comment)
-    if tag is not None and tag.run == result.run:
+    if tag is not None and tag.run_digest == result.run_digest:
         return False
     if tag is not None and tag.at > result.at:
         return True

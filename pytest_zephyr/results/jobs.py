@@ -85,7 +85,7 @@ class Session:
         return self.job.attempt if self.job else 0
 
     @property
-    def failures(self) -> int:
+    def failure_count(self) -> int:
         return sum(node.outcome.is_failure for node in self.nodes)
 
     def follows(self, earlier: Session) -> bool:
@@ -165,7 +165,7 @@ def _match_repetitions(sessions: Sequence[Session]) -> dict[str, str]:
         alike = [each for each in sessions if later.repeats(each)]
         free = [each for each in alike if each.name not in repeated.values()]
         if free:
-            worst = max(free, key=lambda each: (each.failures, each.job_attempt))
+            worst = max(free, key=lambda each: (each.failure_count, each.job_attempt))
             repeated[later.name] = worst.name
     return repeated
 

@@ -90,7 +90,7 @@ class CaseResult:
         return ran or {node.origin.session for node in self.nodes}
 
     @property
-    def run(self) -> str:
+    def run_digest(self) -> str:
         """A digest of the run key, for tags."""
         return short_digest(self.nodes[0].origin.run if self.nodes else "", 8)
 

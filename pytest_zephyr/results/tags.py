@@ -71,14 +71,14 @@ class OwnFinding(Finding):
 
 @dataclass(frozen=True)
 class Tag:
-    """The run of a result (a digest), when its last test was over, and the findings."""
+    """A digest of the run key, the time *at* which the last test ended, and the findings."""
 
-    run: str
+    run_digest: str
     at: int
     findings: Sequence[Finding] = ()
 
     def __str__(self) -> str:
-        head = f"[pytest-zephyr run={self.run} at={_bounded(self.at)} jobs="
+        head = f"[pytest-zephyr run={self.run_digest} at={_bounded(self.at)} jobs="
         jobs = ""
         for each in sorted(self.findings, key=lambda each: -severity(each.status)):
             more = f"{jobs},{each}" if jobs else str(each)

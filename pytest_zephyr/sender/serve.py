@@ -23,8 +23,8 @@ _WATCH_INTERVAL = 0.5
 _Send = Callable[[protocol.Message], None]
 
 
-def main(parent: int) -> NoReturn:
-    """Answer the process with the id *parent* over stdin and stdout, and exit.
+def main(parent_id: int) -> NoReturn:
+    """Answer the process with the id *parent_id* over stdin and stdout, and exit.
 
     The exit neither waits for threads nor runs functions that libraries have registered
     with `atexit`.
@@ -38,7 +38,7 @@ def main(parent: int) -> NoReturn:
     os.write(answers, b"\n")
     lines: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_read, args=(lines,), daemon=True).start()
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    threading.Thread(target=_watch, args=(parent_id,), daemon=True).start()
 
     def send(message: protocol.Message) -> None:
         line = protocol.encode(message)
@@ -58,13 +58,13 @@ def _read(lines: SimpleQueue[bytes]) -> None:
     os._exit(1)
 
 
-def _watch(parent: int) -> None:
+def _watch(parent_id: int) -> None:
     """Exit after the test process, even if its child processes keep our stdin open.
 
     On Windows this never exits, because there the id of the parent does not change; only
     the end of stdin, which `_read` notices, ends this process there.
     """
-    while os.name == "nt" or os.getppid() == parent:
+    while os.name == "nt" or os.getppid() == parent_id:
         time.sleep(_WATCH_INTERVAL)
     os._exit(1)
 

@@ -61,7 +61,7 @@ def test_a_tag_is_read_back_from_any_notes(tag, before, has_markup):
     parsed = tags.find(notes)
 
     assert parsed is not None
-    assert (parsed.run, parsed.at) == (tag.run, tag.at)
+    assert (parsed.run_digest, parsed.at) == (tag.run_digest, tag.at)
     assert set(parsed.findings) == set(tag.findings)
     assert str(tag) not in tags.strip(notes)
 
