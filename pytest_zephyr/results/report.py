@@ -256,7 +256,7 @@ def write_report(path: Path, runs: Iterable[RunReport], display_path: Path) -> L
         _write_whole(path, render(path.suffix, runs))
     except OSError as error:
         message = f"the report {display_path} (zephyr_report) cannot be written"
-        return _write_problem(message, error)
+        return _problem_line(message, error)
     return Line(f"Report: {display_path}")
 
 
@@ -273,11 +273,11 @@ def add_job_summary(environ: Mapping[str, str], lines: Sequence[Line]) -> list[L
         _write(Path(path), pieces, "a")
     except OSError as error:
         message = f"the summary of the job ({_JOB_SUMMARY}) cannot be written"
-        return [_write_problem(message, error)]
+        return [_problem_line(message, error)]
     return []
 
 
-def _write_problem(message: str, error: OSError) -> Line:
+def _problem_line(message: str, error: OSError) -> Line:
     text = f"{message}: {error.strerror or error}."
     return Line(text, "warning", code="report")
 
@@ -285,7 +285,7 @@ def _write_problem(message: str, error: OSError) -> Line:
 def _write_whole(path: Path, pieces: Iterable[str]) -> None:
     """Replace the file at *path* once all *pieces* are written. Raises OSError.
 
-    Readers of the file never see a part of the pieces.
+    Readers of a regular file never see only some of the pieces.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and not path.is_file():
