@@ -111,18 +111,22 @@ def find_option_sources(args: argparse.Namespace) -> resolve.OptionSources:
 
 def load_settings(args: argparse.Namespace, run: Run | None = None) -> Settings:
     """Return the settings of a command, with those of *run* from its first journal."""
-    sources = find_option_sources(args)
+    option_sources = find_option_sources(args)
     if run is not None:
         path, header = run.journals[0].path, run.journals[0].header
-        sources = replace(sources, header=header.options, header_name=path.name)
-    settings = resolve.resolve(sources)
-    return replace(settings, journal=sources.ini_file.parent / settings.journal)
+        option_sources = replace(
+            option_sources, header=header.options, header_name=path.name
+        )
+    settings = resolve.resolve(option_sources)
+    return replace(settings, journal=option_sources.ini_file.parent / settings.journal)
 
 
 def journal_directory(args: argparse.Namespace) -> Path:
     """Return the directory of journals, even if other options are invalid."""
-    sources = find_option_sources(args)
-    directory: Path = sources.ini_file.parent / resolve.value("journal", sources)
+    option_sources = find_option_sources(args)
+    directory: Path = option_sources.ini_file.parent / resolve.value(
+        "journal", option_sources
+    )
     return directory
 
 

@@ -75,13 +75,13 @@ def declare(commands: common.Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    sources = common.find_option_sources(args)
+    option_sources = common.find_option_sources(args)
     # One time budget for the whole command, the reading of journals included.
-    deadline = Deadline(resolve.value("deadline", sources), "zephyr_deadline")
+    deadline = Deadline(resolve.value("deadline", option_sources), "zephyr_deadline")
     selection = find_journals(args.journals or [_directory(args)])
     for text in selection.problems:
         output.complain(text)
-    flags = sources.flags
+    flags = option_sources.flags
     target = {
         name: str(flags[name]) for name in ("url", *TARGET_OPTIONS) if name in flags
     }
@@ -254,12 +254,12 @@ def _corrections(
     """
     if not any(f"(from {run.paths[0].name})" in line for line in problems):
         return []
-    sources = common.find_option_sources(args)
+    option_sources = common.find_option_sources(args)
     lines, flags = [], []
-    has_target = any(sources.find(BY_NAME[name]) for name in TARGET_OPTIONS)
+    has_target = any(option_sources.find(BY_NAME[name]) for name in TARGET_OPTIONS)
     for name in (*TARGET_OPTIONS, "create", "status_map"):
         option = BY_NAME[name]
-        current = sources.find(option)
+        current = option_sources.find(option)
         if current is None and not (has_target and name in TARGET_OPTIONS):
             continue
         text, source = current or ("", None)

@@ -114,13 +114,13 @@ def identify_job(
         words = shlex.split(addopts)
     except ValueError:
         words = [addopts]
-    given = significant_arguments([*words, *arguments])
+    compared_arguments = significant_arguments([*words, *arguments])
     if plugins := environ.get("PYTEST_PLUGINS"):
-        given.append(f"PYTEST_PLUGINS={plugins}")
+        compared_arguments.append(f"PYTEST_PLUGINS={plugins}")
     return Job(
         directory=portable(f"{root}{os.pathsep}{cwd}"),
         interpreter=portable(f"{sys.executable} {platform.python_version()}"),
-        arguments=short_digest("\0".join(map(portable, given)), 8),
+        arguments=short_digest("\0".join(map(portable, compared_arguments)), 8),
         environment={
             **variables,
             _SECRETS_DIGEST: short_digest("\0".join(secret_variables), 8),
@@ -168,11 +168,11 @@ def significant_arguments(arguments: Iterable[str]) -> list[str]:
     others = [option.flag_name for option in ours if not option.is_switch]
     parser.add_argument(*_IGNORED_FLAGS.split(), *switches, action="store_true")
     parser.add_argument(*_IGNORED_FLAGS_WITH_VALUE.split(), *others)
-    given = list(map(_without_output_letters, arguments))
+    shortened = list(map(_without_output_letters, arguments))
     try:
-        return parser.parse_known_args(given)[1]
+        return parser.parse_known_args(shortened)[1]
     except argparse.ArgumentError:
-        return given
+        return shortened
 
 
 def _without_output_letters(argument: str) -> str:

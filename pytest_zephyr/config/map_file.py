@@ -40,15 +40,17 @@ class _Pairs(list[tuple[str, object]]):
     """The keys and values of a JSON object, repeated keys too."""
 
 
-def load(given: OptionSources) -> CaseMap | None:
+def load(option_sources: OptionSources) -> CaseMap | None:
     """Return the map that the options name, `None` if they name none.
 
     Raises SettingsError.
     """
-    path, _text, source = resolve.read("map", given)
+    path, _text, source = resolve.read("map", option_sources)
     if path is None:
         return None
-    return read_map(path, source, CaseIdParser(resolve.value("id_prefix", given)))
+    return read_map(
+        path, source, CaseIdParser(resolve.value("id_prefix", option_sources))
+    )
 
 
 def read_map(path: Path, source: Source, ids: CaseIdParser) -> CaseMap:

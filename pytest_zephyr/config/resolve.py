@@ -120,9 +120,9 @@ def as_text(value: object) -> str:
     return str(value)
 
 
-def value(name: str, given: OptionSources) -> Any:
+def value(name: str, option_sources: OptionSources) -> Any:
     """Return the value of one option. Raises SettingsError."""
-    return read(name, given).value
+    return read(name, option_sources).value
 
 
 def journaled_options(settings: Settings) -> dict[str, str]:
@@ -149,17 +149,17 @@ def journaled_options(settings: Settings) -> dict[str, str]:
     return options
 
 
-def resolve(given: OptionSources) -> Settings:
-    """Return the settings from the sources *given*. Raises SettingsError with all problems."""
+def resolve(option_sources: OptionSources) -> Settings:
+    """Return the settings from *option_sources*. Raises SettingsError with all problems."""
     problems: list[str] = []
     options: dict[str, OptionValue] = {}
     for option in OPTIONS:
         try:
-            options[option.name] = read(option.name, given)
+            options[option.name] = read(option.name, option_sources)
         except SettingsError as error:
             problems.append(str(error))
             options[option.name] = OptionValue()
-    problems += _fill_names(options, given)
+    problems += _fill_names(options, option_sources)
     unmapped, create = options["unmapped"], options["create"]
     if unmapped.value == "create" and create.value == "never":
         problems.append(
@@ -173,7 +173,7 @@ def resolve(given: OptionSources) -> Settings:
     if options["url"].value != SANDBOX:
         auth, (token_file, _text, source) = options["auth"], options["token_file"]
         credential = find_credential(
-            auth.value, token_file, source, given.environ, warnings
+            auth.value, token_file, source, option_sources.environ, warnings
         )
     proxy, verify = options["proxy"], options["verify"]
     if proxy.source.kind != "environment" and "@" in proxy.text:
@@ -192,8 +192,8 @@ def resolve(given: OptionSources) -> Settings:
         credential=credential,
         sources={name: each.source for name, each in options.items()},
         raw={name: each.text for name, each in options.items()},
-        config_file=given.config_file,
-        pushing=given.header is not None,
+        config_file=option_sources.config_file,
+        pushing=option_sources.header is not None,
         warnings=tuple(warnings),
     )
 
@@ -212,24 +212,26 @@ def settings_of_journal(
     """
     values: dict[str, Any] = {}
     raw, sources = dict(settings.raw), dict(settings.sources)
-    given = OptionSources(header=options, header_name=journal_name)
+    option_sources = OptionSources(header=options, header_name=journal_name)
     for name in _RESULT_OPTIONS:
         if keep_flags and sources[name].kind == "flag":
             continue
         with suppress(SettingsError):
-            values[name], raw[name], sources[name] = read(name, given)
+            values[name], raw[name], sources[name] = read(name, option_sources)
     with suppress(InvalidValue, KeyError):
         values["folder"] = placeholders.fill_folder(values["folder"], {})
     return replace(settings, **values, raw=raw, sources=sources)
 
 
-def _fill_names(options: dict[str, OptionValue], given: OptionSources) -> Iterator[str]:
+def _fill_names(
+    options: dict[str, OptionValue], option_sources: OptionSources
+) -> Iterator[str]:
     """Fill the placeholders of names and paths in *options*; yield the problems.
 
     ``{package}`` in the folder differs from test to test and stays.
     """
     current_values = placeholders.values_of(
-        given.environ, options["run_key"].value, options["build"].value
+        option_sources.environ, options["run_key"].value, options["build"].value
     )
     for name in ("report", *TARGET_OPTIONS, "folder"):
         value, text, source = options[name]
@@ -264,10 +266,10 @@ def _fill_name(text: str, values: Mapping[str, str]) -> str:
     return name
 
 
-def read(name: str, given: OptionSources) -> OptionValue:
+def read(name: str, option_sources: OptionSources) -> OptionValue:
     """Return the value of an option with its text and source. Raises SettingsError."""
     option = BY_NAME[name]
-    text_and_source = given.find(option)
+    text_and_source = option_sources.find(option)
     if text_and_source is None:
         default = option.default
         value = None if default is None else option.parse(default)
@@ -287,7 +289,7 @@ def read(name: str, given: OptionSources) -> OptionValue:
             raise InvalidValue("it has a control character")
         if not option.names_files:
             return OptionValue(option.parse(text), text, source)
-        base = given.ini_file.parent if source.kind == "ini" else parse.HERE
+        base = option_sources.ini_file.parent if source.kind == "ini" else parse.HERE
         return OptionValue(option.parse(text, base), text, source)
     except InvalidValue as error:
         message = _describe_invalid(name, text, source, error)

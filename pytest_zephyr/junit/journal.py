@@ -59,22 +59,24 @@ class Importer:
     def __init__(
         self,
         settings: Settings,
-        sources: resolve.OptionSources,
+        option_sources: resolve.OptionSources,
         id_pattern: re.Pattern[str] | None,
     ) -> None:
         self.test_count = 0
         self.unmapped_count = 0
         self.problems: list[str] = []
-        self.case_map = map_file.load(sources) or CaseMap()
+        self.case_map = map_file.load(option_sources) or CaseMap()
         self._settings, self._pattern = settings, id_pattern
         names = ("id_prefix", "capture", "attach_max_size", "attach_max_total", "map")
-        self._options = {name: resolve.value(name, sources) for name in names}
+        self._options = {name: resolve.value(name, option_sources) for name in names}
         prefix, self._capture, max_size, max_total, _map = self._options.values()
         self._ids = CaseIdParser(prefix)
         self._max_output = 0 if self._capture == "none" else max_size
         self._store = FileStore(settings.journal / DIRECTORY, max_size, max_total)
         self._scrub = Scrubber(
-            known_secrets(sources.environ, settings.credential, proxy=settings.proxy)
+            known_secrets(
+                option_sources.environ, settings.credential, proxy=settings.proxy
+            )
         )
 
     def write(self, files: Sequence[Path], header: journal_format.Header) -> Path:

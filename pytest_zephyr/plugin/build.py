@@ -41,17 +41,17 @@ def begin(config: pytest.Config) -> None:
     if workerinput is not None and JOURNAL_KEY not in workerinput:
         # A worker of a run that does not report.
         return
-    given = plugin_settings.sources(config)
-    if not resolve.value("zephyr", given):
+    option_sources = plugin_settings.sources(config)
+    if not resolve.value("zephyr", option_sources):
         config.pluginmanager.register(_SilencedHeader(), "zephyr-silenced")
         return
     try:
         if config.option.collectonly:
-            plugins = _checking_plugins(config, given)
+            plugins = _checking_plugins(config, option_sources)
         elif workerinput is None:
-            plugins = _controller_plugins(config, given)
+            plugins = _controller_plugins(config, option_sources)
         else:
-            plugins = _worker_plugins(config, given, workerinput)
+            plugins = _worker_plugins(config, option_sources, workerinput)
         for name, plugin in plugins.items():
             config.pluginmanager.register(plugin, f"zephyr-{name}")
         plugin_settings.begin_run(config)
@@ -59,7 +59,7 @@ def begin(config: pytest.Config) -> None:
         raise
     except ERRORS as error:
         sys.stderr.write(f"zephyr: internal error, nothing is reported: {error!r}\n")
-        config.pluginmanager.register(_FailedReporter(given), "zephyr-failed")
+        config.pluginmanager.register(_FailedReporter(option_sources), "zephyr-failed")
 
 
 class _SilencedHeader:
@@ -72,36 +72,38 @@ class _SilencedHeader:
 class _FailedReporter:
     """Replaces a reporter that failed to start, so that *on_error* sets the exit code."""
 
-    def __init__(self, given: OptionSources) -> None:
-        self._given = given
+    def __init__(self, option_sources: OptionSources) -> None:
+        self._option_sources = option_sources
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         with suppress(Exception):
-            on_error = resolve.value("on_error", self._given)
+            on_error = resolve.value("on_error", self._option_sources)
             plugin_settings.set_exit_code(session, on_error)
 
 
-def _checking_plugins(config: pytest.Config, given: OptionSources) -> dict[str, object]:
+def _checking_plugins(
+    config: pytest.Config, option_sources: OptionSources
+) -> dict[str, object]:
     """Return the plugin objects for ``--collect-only``, by name."""
     from pytest_zephyr.plugin.collect_check import CollectCheck
 
-    settings = plugin_settings.load(config, given)
+    settings = plugin_settings.load(config, option_sources)
     if settings.push == "end":
         settings.require_server()
-    local = plugin_settings.load_local(given, settings.credential)
+    local = plugin_settings.load_local(option_sources, settings.credential)
     check = CollectCheck(config, settings, local)
     return {"collect-check": check, **_map_use(local.marks, check.bugs, check.lines)}
 
 
 def _controller_plugins(
-    config: pytest.Config, given: OptionSources
+    config: pytest.Config, option_sources: OptionSources
 ) -> dict[str, object]:
     """Return the plugin objects of the controller, or of the only process, by name."""
-    settings = plugin_settings.load(config, given)
+    settings = plugin_settings.load(config, option_sources)
     if settings.push == "end" or settings.only_planned:
         settings.require_server()
-    local = plugin_settings.load_local(given, settings.credential)
+    local = plugin_settings.load_local(option_sources, settings.credential)
     reporter = ZephyrReporter(config, settings, local)
     check = reporter.startup_check
     return {
@@ -115,10 +117,10 @@ def _controller_plugins(
 
 
 def _worker_plugins(
-    config: pytest.Config, given: OptionSources, workerinput: dict[str, Any]
+    config: pytest.Config, option_sources: OptionSources, workerinput: dict[str, Any]
 ) -> dict[str, object]:
     """Return the plugin objects of a worker of pytest-xdist, by name."""
-    local = plugin_settings.load_local(given)
+    local = plugin_settings.load_local(option_sources)
     worker, bugs = workerinput["workerid"], Bugs()
     writer = worker_journal(workerinput[JOURNAL_KEY], worker, local.scrub)
     processes = workerinput.get("workercount", 1)

@@ -109,15 +109,15 @@ def sources(config: pytest.Config) -> OptionSources:
     If a test of a reporting run started it, ini files and ``ZEPHYR`` variables are left
     out.
     """
-    given = _all_sources(config)
+    option_sources = _all_sources(config)
     if outer_run(config):
         environ = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith("ZEPHYR")
         }
-        given = replace(given, environ=environ, overrides={}, ini={})
-    return given
+        option_sources = replace(option_sources, environ=environ, overrides={}, ini={})
+    return option_sources
 
 
 def _all_sources(config: pytest.Config) -> OptionSources:
@@ -167,11 +167,11 @@ def usage_errors() -> Iterator[None]:
 
 
 @usage_errors()
-def load(config: pytest.Config, given: OptionSources) -> Settings:
+def load(config: pytest.Config, option_sources: OptionSources) -> Settings:
     """Return the settings of this run. Raises UsageError with every problem."""
     place = config.inipath or "the ini options"
     options.reject_credentials(partial(_ini, config), place)
-    settings = resolve.resolve(given)
+    settings = resolve.resolve(option_sources)
     report = settings.report and config.invocation_params.dir / settings.report
     return replace(settings, journal=config.rootpath / settings.journal, report=report)
 
@@ -198,24 +198,26 @@ class LocalOptions:
 
 @usage_errors()
 def load_local(
-    given: OptionSources, credential: Credential | None = None
+    option_sources: OptionSources, credential: Credential | None = None
 ) -> LocalOptions:
     """Return the options that this process needs to run tests. Raises UsageError."""
     secret_options: dict[str, Any] = {"token_file": None, "proxy": None}
     for name in secret_options:
         with suppress(SettingsError):
-            secret_options[name] = resolve.value(name, given)
-    scrub = Scrubber(known_secrets(given.environ, credential, **secret_options))
+            secret_options[name] = resolve.value(name, option_sources)
+    scrub = Scrubber(
+        known_secrets(option_sources.environ, credential, **secret_options)
+    )
     names = ("id_prefix", "inherit", "capture", "attach_max_size", "attach_max_total")
     id_prefix, inherit, capture, max_size, max_total = (
-        resolve.value(name, given) for name in names
+        resolve.value(name, option_sources) for name in names
     )
-    creates_cases = resolve.value("unmapped", given) == "create"
+    creates_cases = resolve.value("unmapped", option_sources) == "create"
     case_map = None
-    if given.find(options.BY_NAME["map"]) is not None:
+    if option_sources.find(options.BY_NAME["map"]) is not None:
         from pytest_zephyr.config import map_file
 
-        case_map = map_file.load(given)
+        case_map = map_file.load(option_sources)
     marks = Marks(
         id_prefix,
         inherit,

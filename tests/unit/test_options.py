@@ -175,7 +175,7 @@ def test_each_text_of_the_table_is_read(name):
 @pytest.mark.parametrize(("name", "kind"), NAMES_AND_KINDS)
 @pytest.mark.parametrize("empty", ["", "  "], ids=["empty", "blank"])
 def test_an_empty_value_is_no_value_except_on_the_command_line(name, kind, empty):
-    """In CI services, an empty variable means "not given"; a flag was typed."""
+    """In CI services, an empty variable means "not set"; a flag was typed."""
     sources = sources_with({kind: empty}, name)
 
     if kind == "flag" and name in TARGET_OPTIONS:
