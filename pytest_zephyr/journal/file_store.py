@@ -66,7 +66,7 @@ _INVALID_IN_NAMES = re.compile(r'[\x00-\x1f\x7f-\x9f\ud800-\udfff/\\:*?"<>|]+')
 
 
 class _TooLarge(Exception):
-    """A file is over a limit, which the text names."""
+    """A file is over a limit, which the message names."""
 
 
 class FileStore:
@@ -124,7 +124,7 @@ class FileStore:
             # A copy that is used again must not be removed as old.
             System.utime(path)
         else:
-            # Another process may still be writing to *file*: the copy counts.
+            # Another process may still write to *file*: return what was copied.
             digest, size = self._write(read_parts(file))
         if digest not in self._digests:
             self._digests.add(digest)
@@ -225,7 +225,10 @@ def read_copy(path: Path, size: int) -> Iterator[bytes]:
 
 
 def remove_unnamed(directory: Path, named: Collection[str]) -> None:
-    """Remove the old copies in *directory* that are not *named*, and no other file."""
+    """Remove the old copies in *directory* whose digests are not in *named*.
+
+    No other file is removed.
+    """
     oldest_kept = time.time() - _GRACE_SECONDS
     with suppress(OSError):
         for path in directory.iterdir():

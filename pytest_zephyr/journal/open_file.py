@@ -112,7 +112,7 @@ class OpenFile:
             return False
 
     def _check(self) -> os.stat_result:
-        """Return the status of the file. Raises OSError if the descriptor is of another."""
+        """Return the file's status. Raises OSError if the descriptor leads elsewhere."""
         status = System.fstat(self._descriptor)
         if _identity(status) != self._identity:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))

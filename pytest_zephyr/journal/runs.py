@@ -245,16 +245,16 @@ def find_journals(paths: Iterable[Path]) -> JournalSelection:
     by_name: dict[str, reader.Journal] = {}
     parts: list[Path] = []
     for given in paths:
-        named = not given.is_dir()
-        selection.directories.append(given.parent if named else given)
+        is_named = not given.is_dir()
+        selection.directories.append(given.parent if is_named else given)
         for path in _files(given):
-            journal = _open(path, selection.problems, named=named)
-            if journal is None or (journal.is_delivered() and not named):
+            journal = _open(path, selection.problems, is_named=is_named)
+            if journal is None or (journal.is_delivered() and not is_named):
                 continue
             if journal.header.worker:
-                if named or not whole_of(path).exists():
+                if is_named or not whole_of(path).exists():
                     parts.append(path)
-            elif journal.header.dry_run and not named:
+            elif journal.header.dry_run and not is_named:
                 selection.dry_runs.append(path)
             else:
                 # Of two copies of one journal, the one with more about its tests is sent.
@@ -311,26 +311,27 @@ def _files(path: Path) -> Sequence[Path]:
 
 
 def _open(
-    path: Path, problems: list[str], *, named: bool = False
+    path: Path, problems: list[str], *, is_named: bool = False
 ) -> reader.Journal | None:
     """Open a journal, or add to *problems* why not.
 
-    A file that was not *named* is no problem if it is something else, or if another
-    session has removed it meanwhile.
+    A file that the user has not named is no problem if it is something else, or if
+    another session has removed it meanwhile.
     """
     try:
         return reader.Journal(path)
     except JournalError as error:
         foreign = isinstance(error, NotAJournal) and not _lost_its_header(path)
-        if named or (path.exists() and not foreign):
+        if is_named or (path.exists() and not foreign):
             problems.append(str(error))
         return None
 
 
 def _lost_its_header(path: Path) -> bool:
-    """Return whether a session's journal has a whole first line that is not a header.
+    """Return whether a file without a header is a journal that has had one.
 
-    A session that was killed while it wrote the header leaves no whole line.
+    It has the name of a session and a whole first line. A session that was killed while it
+    wrote the header leaves no whole line.
     """
     with suppress(OSError), path.open("rb") as file:
         return bool(_SESSION_NAME.fullmatch(path.stem)) and file.readline().endswith(
@@ -382,15 +383,15 @@ def prune(directory: Path, keep: int = 20) -> None:
 def _prune_files(directory: Path) -> None:
     if not (directory / DIRECTORY).is_dir():
         return
-    named: set[str] = set()
+    digests: set[str] = set()
     for path in _files(directory):
         try:
-            named |= reader.Journal(path).attachment_digests()
+            digests |= reader.Journal(path).attachment_digests()
         except JournalError:
             if path.exists():
                 # It may be of a newer version, and may name any of the attachments.
                 return
-    remove_unnamed(directory / DIRECTORY, named)
+    remove_unnamed(directory / DIRECTORY, digests)
 
 
 def group(

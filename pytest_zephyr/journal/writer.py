@@ -86,7 +86,7 @@ class JournalWriter:
         """Start a journal with its header; *scrub* hides credentials in later lines."""
         writer = cls(path, scrub)
         try:
-            writer._file = writer._create()
+            writer._file = writer._create_file()
         except OSError as error:
             writer.broken = error
         else:
@@ -100,7 +100,7 @@ class JournalWriter:
             writer._header = line
         return writer
 
-    def _create(self) -> OpenFile:
+    def _create_file(self) -> OpenFile:
         make_directory(self.path.parent)
         return OpenFile(self.path, new=True)
 
@@ -194,7 +194,7 @@ class JournalWriter:
         removed.close()
         self._file = None
         try:
-            self._file = self._create()
+            self._file = self._create_file()
         except OSError as error:
             self.broken = error
         if not self._write(content):

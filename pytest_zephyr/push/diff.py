@@ -215,8 +215,8 @@ def decide(
     findings = [
         tags.Finding(each.job, each.status, each.at) for each in (*others, *counting)
     ]
-    base = tags.worst(counting) if counting else result.status.id
-    verdict = max(base, tags.worst(others), key=severity)
+    our_status = tags.worst(counting) if counting else result.status.id
+    verdict = max(our_status, tags.worst(others), key=severity)
     new_tag = tags.Tag(
         result.run_digest, max(min(result.at, rules.now), tag.at), findings
     )

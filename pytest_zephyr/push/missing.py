@@ -58,17 +58,19 @@ class MissingCreator:
     def find(
         self,
         missing: Sequence[CaseResult],
-        new: Mapping[records.NewCase, NewCaseTests] | None = None,
+        new_cases: Mapping[records.NewCase, NewCaseTests] | None = None,
     ) -> None:
-        """Look up the test cases of *missing* and *new*, and note what to create.
+        """Look up the test cases of *missing* and *new_cases*, and note what to create.
 
         Also notes why results are refused. Nothing is written.
         """
         creations, snapshot = self._creations, self._snapshot
         may_create = self._settings.may_create("execution")
         release = snapshot.known_target.release
-        if new and release is not None:
-            self._case_creator = CaseCreator(self._client, release.id, new, creations)
+        if new_cases and release is not None:
+            self._case_creator = CaseCreator(
+                self._client, release.id, new_cases, creations
+            )
             self._case_creator.find()
             # Test cases that an earlier run has created are only added to the phase.
             scheduled = {each.case for each in snapshot.executions}
@@ -135,9 +137,9 @@ class MissingCreator:
             self._create_cases(case_creator, phase)
             contested = contested or bool(case_creator.duplicates)
         contested = contested or (not is_new and self._is_young(phase))
-        new = map(creations.placements.get, creations.cases)
+        created = map(creations.placements.get, creations.cases)
         filler = PhaseFiller(
-            self._client, snapshot, [*creations.additions, *filter(None, new)]
+            self._client, snapshot, [*creations.additions, *filter(None, created)]
         )
         filler.fill(fresh=is_new and not contested, contested=contested)
         if filler.added:
@@ -156,8 +158,8 @@ class MissingCreator:
             return
         case_creator.create()
         creations = self._creations
-        if new := sum(case in creations.placements for case in creations.cases):
-            creations.created.append(plural(new, "test case"))
+        if count := sum(case in creations.placements for case in creations.cases):
+            creations.created.append(plural(count, "test case"))
 
     def _is_young(self, phase: Phase) -> bool:
         """Return whether another job of the run may have created *phase* just now."""

@@ -180,7 +180,7 @@ class Preflight:
 
 @contextmanager
 def check_server(settings: Settings, seconds: float) -> Iterator[Preflight]:
-    """Check login, statuses and target; with `only_planned` also read the test cases.
+    """Check login, statuses and target; with `only_planned` read its test cases, too.
 
     This takes at most *seconds*, as does each look-up. The client stays open in the block.
     Errors of the server are not raised, but described by the yielded `Preflight`.

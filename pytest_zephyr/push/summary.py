@@ -50,7 +50,7 @@ def counts(delivery: Delivery) -> Line:
         _with_reasons(len(before), "reported before", _by_status(before)),
         _with_reasons(changes.unchanged, "unchanged", reasons),
         _with_reasons(len(changes.refused), "refused", {}),
-        _with_reasons(0 if would else delivery.pending, "not sent", {}),
+        _with_reasons(0 if delivery.previewed else delivery.pending, "not sent", {}),
     ]
     text = f"{plural(delivery.total, 'test case')}: {', '.join(filter(None, parts))}"
     level: Level = "info"
