@@ -1,4 +1,4 @@
-"""The Flask application: addresses, logins and errors around the store."""
+"""The Flask application: routes, logins and error answers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 
-REST = "/flex/services/rest/<any(latest, v3, v4):version>"
+REST_PREFIX = "/flex/services/rest/<any(latest, v3, v4):version>"
 
 
 class LongConverter(IntegerConverter):
@@ -66,10 +66,10 @@ def create_app(
     faults: Faults | None = None,
     unsupported_calls: UnsupportedCalls | None = None,
 ) -> WSGIApplication:
-    """WSGI application that answers for *store*.
+    """Return a WSGI application that serves *store*.
 
-    *faults* are what its control page changes; `FaultyApp` carries them out. Calls
-    that it does not support are added to *unsupported_calls*.
+    Its control page lists and changes *faults*, and `FaultyApp` applies them. Calls
+    that the sandbox does not support are added to *unsupported_calls*.
     """
     faults = Faults() if faults is None else faults
     unsupported_calls = (
@@ -80,8 +80,8 @@ def create_app(
     def serve(
         environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        environ[wire.STORE], environ[wire.FAULTS] = store, faults
-        environ[wire.UNSUPPORTED] = unsupported_calls
+        environ[wire.STORE_KEY], environ[wire.FAULTS_KEY] = store, faults
+        environ[wire.UNSUPPORTED_KEY] = unsupported_calls
         return app(environ, start_response)
 
     return serve
@@ -89,7 +89,7 @@ def create_app(
 
 @cache
 def _flask() -> Flask:
-    """Return the application of all sandboxes of this process, built only once."""
+    """Return the Flask application, which all sandboxes of this process share."""
     app = Flask(__name__)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
@@ -118,7 +118,7 @@ def _flask() -> Flask:
         requirement,
         summary,
     ):
-        app.register_blueprint(module.routes, url_prefix=REST)
+        app.register_blueprint(module.routes, url_prefix=REST_PREFIX)
     app.register_blueprint(attachment.files)
     app.register_blueprint(pages.routes)
     app.register_blueprint(control.routes)
@@ -141,7 +141,7 @@ def _api_error(problem: ApiError) -> Response:
 def _http_error(error: HTTPException) -> Response:
     """Answer for unknown paths, wrong methods and errors of the sandbox itself.
 
-    Calls of the API that it does not support are counted.
+    Calls of the API that the sandbox does not support are counted.
     """
     if error.code == 404 and auth.is_page(request.path):
         return pages.not_found(error)

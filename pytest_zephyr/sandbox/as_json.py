@@ -23,7 +23,7 @@ from pytest_zephyr.sandbox.data.model import StepResult
 from pytest_zephyr.sandbox.data.model import User
 from pytest_zephyr.sandbox.data.values import to_iso
 from pytest_zephyr.sandbox.data.values import to_ms
-from pytest_zephyr.sandbox.data.values import to_us
+from pytest_zephyr.sandbox.data.values import to_us_date
 
 
 Json = dict[str, Any]
@@ -37,12 +37,12 @@ def present(**values: Any) -> Json:
 
 
 def date_fields(prefix: str, start: date | None, end: date | None) -> Json:
-    """Both dates, each as epoch milliseconds and as text."""
+    """Both dates, each as epoch milliseconds and as text; without those not set."""
     fields: Json = {}
     for name, day in (("Start", start), ("End", end)):
         if day is not None:
             fields[f"{name.lower()}Date"] = to_ms(day)
-            fields[f"{prefix}{name}Date"] = to_us(day)
+            fields[f"{prefix}{name}Date"] = to_us_date(day)
     return fields
 
 
@@ -116,7 +116,7 @@ def release(row: Release) -> Json:
         "orderId": row.order_id,
         "globalRelease": False,
         "projectRelease": row.hidden,
-        # Releases with cycles say false too.
+        # It is false for releases with cycles, too.
         "hasChild": False,
         "syncEnabled": False,
     }
@@ -218,7 +218,7 @@ def placement(
     release_id: int,
     requirements: Sequence[int] = (),
 ) -> Json:
-    """A placement; what the API calls a ``tct`` is all of it but ``testcase``."""
+    """A placement; without the key ``testcase``, it is what the API calls a ``tct``."""
     return {
         "id": row.id,
         "tcrCatalogTreeId": row.node_id,
@@ -279,7 +279,7 @@ def execution(
         "id": row.id,
         "assignmentDate": row.assigned_on,
         "estimatedTime": estimated_time,
-        # Until the test case is executed, the estimated time.
+        # The estimated time until an actual time is set.
         "actualTime": estimated_time if row.actual_time is None else row.actual_time,
         **present(status=row.status, comment=row.comment, executedBy=row.executed_by),
         "testerId": row.tester_id,

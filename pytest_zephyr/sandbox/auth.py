@@ -23,7 +23,7 @@ from pytest_zephyr.sandbox.data.values import forbidden
 from pytest_zephyr.sandbox.data.values import now_ms
 
 
-COOKIE = "token"
+COOKIE_NAME = "token"
 COOKIE_SECONDS = 90 * 60
 #: Calls that a user without permissions may make.
 OPEN_TO_ALL = ("/user/current", "/manifest")
@@ -39,12 +39,15 @@ def is_page(path: str) -> bool:
 
 
 def require_user() -> None:
-    """Check the credential of a request; answer 403 to users without permissions."""
+    """Set the user of a request; raise an error for a user who may not make it.
+
+    Web pages need no user.
+    """
     path = request.path
     if is_page(path):
         return
-    by_password = path.rstrip("/").endswith("/manifest")
-    caller = _by_password() if by_password else _by_any()
+    password_only = path.rstrip("/").endswith("/manifest")
+    caller = _user_by_password() if password_only else _user_by_any_credential()
     if caller is None:
         raise Unauthorized
     g.user = caller
@@ -54,8 +57,8 @@ def require_user() -> None:
 
 def refuse() -> Response:
     """Answer 401 as the server does: the message is itself JSON in a string."""
-    inner = json.dumps({"message": "Invalid credentials or authentication token."})
-    return wire.answer({"message": inner}, 401)
+    message = json.dumps({"message": "Invalid credentials or authentication token."})
+    return wire.answer({"message": message}, 401)
 
 
 def log_in(user: User) -> Response:
@@ -67,22 +70,22 @@ def log_in(user: User) -> Response:
     response = Response(status=200)
     until = datetime.now(timezone.utc) + timedelta(seconds=COOKIE_SECONDS)
     response.headers["Set-Cookie"] = (
-        f"{COOKIE}={value}; Max-Age={COOKIE_SECONDS};"
+        f"{COOKIE_NAME}={value}; Max-Age={COOKIE_SECONDS};"
         f" Expires={until:%a, %d-%b-%Y %H:%M:%S} GMT; Path=/flex; Secure; HttpOnly"
     )
     return response
 
 
-def _by_any() -> User | None:
+def _user_by_any_credential() -> User | None:
     header = request.headers.get("Authorization", "")
     if header.startswith("Bearer "):
-        return _by_token(header.removeprefix("Bearer ").strip())
+        return _user_by_token(header.removeprefix("Bearer ").strip())
     if header:
-        return _by_password()
-    return _by_cookie(request.cookies.get(COOKIE, ""))
+        return _user_by_password()
+    return _user_by_cookie(request.cookies.get(COOKIE_NAME, ""))
 
 
-def _by_token(value: str) -> User | None:
+def _user_by_token(value: str) -> User | None:
     with wire.reading() as session:
         return session.scalar(
             select(User)
@@ -91,7 +94,7 @@ def _by_token(value: str) -> User | None:
         )
 
 
-def _by_password() -> User | None:
+def _user_by_password() -> User | None:
     scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None
@@ -106,7 +109,7 @@ def _by_password() -> User | None:
     return user if user is not None and user.password == password else None
 
 
-def _by_cookie(value: str) -> User | None:
+def _user_by_cookie(value: str) -> User | None:
     with wire.reading() as session:
         return session.scalar(
             select(User)

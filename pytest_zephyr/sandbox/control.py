@@ -1,4 +1,4 @@
-"""Faults over HTTP: a small JSON interface and a page with a form."""
+"""Control over HTTP: faults, switches and unsupported calls, as JSON and as a page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from pytest_zephyr.sandbox.faults import Fault
 from pytest_zephyr.sandbox.faults import Kind
 
 
-#: The smallest and largest values of a fault's numbers; larger ones would stop the sandbox.
+#: The smallest and the largest value of each number of a fault.
 _RANGES = {
     "status": (100, 599),
     "seconds": (0, 86_400),
@@ -34,8 +34,7 @@ _RANGES = {
     "rows": (0, 4096),
 }
 
-#: The name of a header.
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 routes = Blueprint("control", __name__)
@@ -54,7 +53,8 @@ def page(error: str | None = None) -> str:
         error=error,
         unsupported=wire.unsupported().listed(),
         switches={
-            name: (wire.store().switch(name), what) for name, what in SWITCHES.items()
+            name: (wire.store().get_switch(name), effect)
+            for name, effect in SWITCHES.items()
         },
     )
 
@@ -66,7 +66,7 @@ def unsupported_calls() -> Response:
 
 @routes.get("/sandbox/switches")
 def switches() -> Response:
-    return wire.answer({name: wire.store().switch(name) for name in SWITCHES})
+    return wire.answer({name: wire.store().get_switch(name) for name in SWITCHES})
 
 
 @routes.post("/sandbox/switches")
@@ -87,18 +87,18 @@ def _change_by_form(change: Callable[[dict[str, str]], None]) -> Response:
 
 
 def change_switches(given: dict[str, Any]) -> None:
-    """Set all of the switches, or none if one of them is wrong."""
+    """Set the given switches; set none of them if one is wrong."""
     for name in given:
         if name not in SWITCHES:
             raise bad_request(f"There is no switch {name}.")
         if wire.require_int(given, name) < 0:
-            raise bad_request(f"The switch {name} is a number from 0.")
+            raise bad_request(f"The switch {name} is a number of at least 0.")
     for name in given:
         wire.store().set_switch(name, wire.require_int(given, name))
 
 
 @routes.get("/sandbox/faults")
-def listed() -> Response:
+def list_faults() -> Response:
     return wire.answer(wire.faults().listed())
 
 
@@ -106,7 +106,7 @@ def listed() -> Response:
 def add() -> Response:
     if request.is_json:
         add_fault(request.get_json())
-        return listed()
+        return list_faults()
     return _change_by_form(add_fault)
 
 
@@ -127,7 +127,10 @@ def clear_by_form() -> Response:
 
 
 def read_fault(given: Any) -> Fault:
-    """Fault from JSON or from a form, where all is text and blank is unset."""
+    """Read a fault from JSON or from a form, in which all values are text.
+
+    An empty text counts as a missing key.
+    """
     if not isinstance(given, dict):
         raise bad_request("A fault is an object.")
     try:
@@ -155,7 +158,7 @@ def read_fault(given: Any) -> Fault:
         forever = True
     for key in _RANGES.keys() & given.keys():
         given[key] = _number(key, given[key])
-    given["headers"] = tuple(map(_header, _list(given.get("headers", []))))
+    given["headers"] = tuple(map(_header, _header_list(given.get("headers", []))))
     if forever:
         given["times"] = None
     return Fault(**given)
@@ -174,7 +177,7 @@ def _number(key: str, value: Any) -> float:
     return number
 
 
-def _list(value: object) -> list[object]:
+def _header_list(value: object) -> list[object]:
     if not isinstance(value, list):
         raise bad_request("The headers of a fault are a list.")
     return value
@@ -182,12 +185,14 @@ def _list(value: object) -> list[object]:
 
 def _header(pair: object) -> tuple[str, str]:
     match pair:
-        case [str(name), str(value)] if _NAME.fullmatch(name) and _is_value(value):
+        case [str(name), str(value)] if _HEADER_NAME.fullmatch(
+            name
+        ) and _is_header_value(value):
             return name, value
     raise bad_request(
         "A header of the fault is a name and a value, each a text of one line."
     )
 
 
-def _is_value(text: str) -> bool:
+def _is_header_value(text: str) -> bool:
     return text.isascii() and text.isprintable()

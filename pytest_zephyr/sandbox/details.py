@@ -8,7 +8,7 @@ from sqlalchemy import func
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pytest_zephyr.sandbox.data.attachments import EXECUTION
+from pytest_zephyr.sandbox.data.attachments import EXECUTION_ITEM_TYPE
 from pytest_zephyr.sandbox.data.database import list_rows
 from pytest_zephyr.sandbox.data.executing import STEP_STATUS_PREFERENCE
 from pytest_zephyr.sandbox.data.model import Attachment
@@ -30,8 +30,8 @@ from pytest_zephyr.sandbox.views import Statuses
 from pytest_zephyr.sandbox.views import unescaped
 
 
-#: What images begin with that browsers show, and their types.
-IMAGES = {
+#: Content types of the images that browsers show, by the first bytes of the file.
+IMAGE_TYPES = {
     b"\x89PNG\r\n\x1a\n": "image/png",
     b"\xff\xd8\xff": "image/jpeg",
     b"GIF87a": "image/gif",
@@ -59,14 +59,17 @@ class Details:
     notes: str
     tester: str
     steps: list[StepLine]
+    #: Each with whether it is an image that browsers show.
     attachments: list[tuple[Attachment, bool]]
     defects: list[Defect]
     requirements: list[Requirement]
-    #: Status, first line of the notes, milliseconds, date and person; newest first.
+    #: Status, first line of the notes, duration in milliseconds, date in milliseconds
+    #: since the epoch, and name of the user; the newest result first.
     history: list[tuple[Status, str, int | None, int, str]]
 
 
 def details(session: Session, execution_id: int) -> Details | None:
+    """Return all about an execution; `None` if there is none with this id."""
     row_and_case = session.execute(
         select(Execution, Case)
         .select_from(Execution)
@@ -74,10 +77,12 @@ def details(session: Session, execution_id: int) -> Details | None:
         .join(Case)
         .where(Execution.id == execution_id)
     ).first()
-    where = place(session, row_and_case[0].phase_id) if row_and_case else None
-    if row_and_case is None or where is None:
+    if row_and_case is None:
         return None
     execution, case = row_and_case
+    execution_place = place(session, execution.phase_id)
+    if execution_place is None:
+        return None
     statuses = Statuses(session)
     people = user_names(session)
     results = list_rows(session, Result, Result.execution_id == execution.id)
@@ -88,13 +93,13 @@ def details(session: Session, execution_id: int) -> Details | None:
     attachments = session.execute(
         select(Attachment, func.substr(Attachment.data, 1, 12))
         .where(
-            Attachment.item_type == EXECUTION,
+            Attachment.item_type == EXECUTION_ITEM_TYPE,
             Attachment.item_id == execution.id,
         )
         .order_by(Attachment.id)
     )
     return Details(
-        place=where,
+        place=execution_place,
         execution=execution,
         case=case,
         status=statuses[execution.status],
@@ -120,14 +125,14 @@ def details(session: Session, execution_id: int) -> Details | None:
 
 
 def image_type(start: bytes) -> str | None:
-    """Return the type of an image that browsers show, by what the file begins with."""
+    """Return the type of an image by its first bytes; `None` if browsers show no such."""
     return next(
-        (kind for magic, kind in IMAGES.items() if start.startswith(magic)), None
+        (kind for magic, kind in IMAGE_TYPES.items() if start.startswith(magic)), None
     )
 
 
 def _steps(session: Session, execution: Execution, case: Case) -> list[StepLine]:
-    """Return all steps of the test case, and results on steps that it does not have."""
+    """Return all steps of *case*, and results of steps that it does not have."""
     statuses = Statuses(session, STEP_STATUS_PREFERENCE)
     steps = {
         step.order_id: step

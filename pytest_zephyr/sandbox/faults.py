@@ -85,9 +85,10 @@ EFFECTS: Mapping[Kind, str] = {
     " given *seconds* (header Retry-After)",
 }
 
+#: Key of the WSGI environ; its value is the kind of the fault that spoils the answer.
 FAULT_KEY = "sandbox.fault"
-#: Faults after which the answer still is the right one.
-HARMLESS = ("latency", "expire_cookie")
+#: Faults after which the sandbox still gives the right answer.
+HARMLESS_KINDS = ("latency", "expire_cookie")
 LOGIN_PAGE = (
     "<!DOCTYPE html><html><head><title>Sign in</title></head>"
     "<body><h1>Sign in</h1><form><input name=user></form></body></html>"
@@ -102,8 +103,9 @@ class CutConnection(Exception):
 class Fault:
     """What goes wrong with requests whose method and path match.
 
-    *path* is part of the path after ``/flex``, or a pattern with ``*`` for all of it.
-    It skips the first *after* matches, and applies to the next *times* (None: all).
+    *path* is a part of the path after ``/flex``, or a pattern with ``*``, ``?`` or
+    ``[`` for all of it. The fault skips the first *after* requests that match, and
+    applies to the next *times* of them (`None`: to all).
 
     What each *kind* does, and with which of the other values, is in `EFFECTS`.
     """
@@ -156,7 +158,11 @@ class Faults:
             ]
 
     def take(self, method: str, path: str, start: int) -> tuple[int, Fault] | None:
-        """Return the first fault from position *start* that applies to a request."""
+        """Count a request for the faults that it matches, until one of them applies.
+
+        Faults before position *start* are left out. Return the fault that applies and
+        its position; `None` if none does.
+        """
         with self._lock:
             for index in range(start, len(self._active)):
                 fault = self._active[index]
@@ -171,7 +177,7 @@ class Faults:
 
 
 class FaultyApp:
-    """WSGI application with faults in front of another."""
+    """WSGI application that applies faults to the requests and answers of another."""
 
     def __init__(
         self,
@@ -201,22 +207,25 @@ class FaultyApp:
             chunks, status, headers = run_wsgi_app(self._app, environ, buffered=True)
             return Response(b"".join(chunks), status, headers)
         index, fault = applicable
-        if fault.kind not in HARMLESS:
+        if fault.kind not in HARMLESS_KINDS:
             environ[FAULT_KEY] = fault.kind
-        instead = self._replacement(fault)
-        if instead is not None:
-            return instead
+        replacement = self._replacement(fault)
+        if replacement is not None:
+            return replacement
         if fault.kind == "ignore_offset":
             environ = _without_offset(environ)
         return self._changed(fault, self._answer(environ, index + 1))
 
     def _replacement(self, fault: Fault) -> Response | None:
-        """Return the answer that replaces the real one, if the fault has one."""
+        """Do what the fault does before the request is carried out.
+
+        Return the answer that is sent without carrying it out; `None` if there is none.
+        """
         match fault.kind:
             case "status":
-                return _status(fault)
+                return _status_response(fault)
             case "retry_after":
-                response = _status(fault)
+                response = _status_response(fault)
                 response.headers["Retry-After"] = f"{fault.seconds:g}"
                 return response
             case "html":
@@ -243,7 +252,7 @@ class FaultyApp:
         data = response.get_data()
         match fault.kind:
             case "status_after":
-                return _status(fault)
+                return _status_response(fault)
             case "cut_after":
                 raise CutConnection
             case "hang_after":
@@ -267,7 +276,7 @@ class FaultyApp:
         return response
 
 
-def _status(fault: Fault) -> Response:
+def _status_response(fault: Fault) -> Response:
     if fault.body is None:
         reasons = {status.value: status.phrase for status in HTTPStatus}
         reason = reasons.get(fault.status, "Error")
@@ -305,31 +314,34 @@ def _without_offset(environ: WSGIEnvironment) -> WSGIEnvironment:
 
 
 def _edit_rows(response: Response, fault: Fault) -> None:
-    """Change the rows of a list, an envelope, or an envelope in a list."""
+    """Change the rows of a list, an envelope, or an envelope in a list.
+
+    Other answers stay as they are.
+    """
     try:
         value = json.loads(response.get_data())
     except ValueError:
         return
-    inner = value
-    if isinstance(inner, list) and len(inner) == 1 and "results" in inner[0]:
-        inner = inner[0]
+    listing = value
+    if isinstance(listing, list) and len(listing) == 1 and "results" in listing[0]:
+        listing = listing[0]
     if (
-        isinstance(inner, dict)
-        and "resultSize" in inner
+        isinstance(listing, dict)
+        and "resultSize" in listing
         and fault.kind == "lie_result_size"
     ):
-        inner["resultSize"] = 0
-    rows = inner.get("results") if isinstance(inner, dict) else inner
+        listing["resultSize"] = 0
+    rows = listing.get("results") if isinstance(listing, dict) else listing
     if isinstance(rows, list):
         if fault.kind == "omit_rows":
             del rows[: fault.rows]
         if fault.kind == "foreign_rows":
-            rows[:0] = [_foreign(row) for row in rows[: fault.rows]]
+            rows[:0] = [_foreign_row(row) for row in rows[: fault.rows]]
     response.set_data(json.dumps(value, ensure_ascii=False))
 
 
-def _foreign(row: Any) -> Any:
-    """Copy of an execution with the id of another phase."""
+def _foreign_row(row: Any) -> Any:
+    """Copy of an execution, with another id and the id of another phase."""
     foreign = copy.deepcopy(row)
     if isinstance(foreign, dict):
         foreign["id"] = foreign.get("id", 0) + 5_000_000

@@ -49,7 +49,7 @@ def executions_query() -> Query:
     )
 
 
-def total(session: Session, query: Query) -> int:
+def count_rows(session: Session, query: Query) -> int:
     return (
         session.scalar(
             query.with_only_columns(func.count(), maintain_column_froms=True)
@@ -74,7 +74,7 @@ def envelope(
     part = query.order_by(order).offset(page.offset)
     return {
         "firstResult": page.offset,
-        "resultSize": total(session, query),
+        "resultSize": count_rows(session, query),
         "pageNumber": page.size,
         "results": to_json(session, part.limit(page.size) if page.size else part),
         "type": kind,
@@ -156,7 +156,7 @@ def count_attachments(session: Session, execution_ids: Any) -> dict[int, int]:
     return count_by(
         session,
         Attachment.item_id,
-        Attachment.item_type == attachments.EXECUTION,
+        Attachment.item_type == attachments.EXECUTION_ITEM_TYPE,
         Attachment.item_id.in_(execution_ids),
     )
 
@@ -164,7 +164,11 @@ def count_attachments(session: Session, execution_ids: Any) -> dict[int, int]:
 def nodes_json(
     session: Session, *where: Any, roots: Iterable[int] | None = None
 ) -> list[Json]:
-    """Trees of the nodes that meet *where*, from *roots* or from the top."""
+    """Return the nodes that meet *where* as trees.
+
+    The trees begin at the nodes with an id in *roots*; by default, at nodes without a
+    parent.
+    """
     nodes = list_rows(session, Node, *where)
     here = Placement.node_id.in_(select(Node.id).where(*where))
     sizes = count_by(session, Placement.node_id, here)

@@ -90,10 +90,10 @@ def duration(milliseconds: int) -> str:
     return f"{minutes} min {rest} s"
 
 
-def live(render: Callable[[Session, str], str]) -> Response:
-    """Answer with a page, or with 304 while the database is unchanged.
+def live_page(render: Callable[[Session, str], str]) -> Response:
+    """Answer with a page, or with 304 if nothing was written since it was sent.
 
-    The script of a page asks for the page again every second.
+    The script of a page asks for the page again, about every second.
     """
     version = store().database.version
     if request.if_none_match.contains(version):
@@ -108,7 +108,7 @@ def live(render: Callable[[Session, str], str]) -> Response:
 
 @routes.get("/")
 def overview() -> Response:
-    return live(_overview)
+    return live_page(_overview)
 
 
 def _overview(session: Session, version: str = "", error: str | None = None) -> str:
@@ -184,7 +184,7 @@ def phase(phase_id: int) -> Response:
             version=version,
         )
 
-    return live(render)
+    return live_page(render)
 
 
 @routes.get("/execution/<int:execution_id>")
@@ -195,7 +195,7 @@ def execution(execution_id: int) -> Response:
             abort(404, f"There is no execution {execution_id}.")
         return render_template("execution.html", result=result, version=version)
 
-    return live(render)
+    return live_page(render)
 
 
 @routes.get("/file/<ref_id>")
@@ -231,23 +231,27 @@ def favicon() -> Response:
 
 @routes.get("/flex/html5")
 def start_page() -> Response:
-    """Redirect to the phase with the newest result, for clients that link no release."""
+    """Redirect to the phase with the newest result, for links that name no release."""
     return _to_latest_phase("/")
 
 
 @routes.get("/flex/html5/release/<int:release_id>")
 def release(release_id: int) -> Response:
-    """Redirect to its phase with the newest result: Zephyr has no links to phases."""
+    """Redirect to the phase of a release that has the newest result.
+
+    Clients link releases, because Zephyr has no links to phases.
+    """
     with store().database.reading() as session:
         if session.get(Release, release_id) is None:
             abort(404, f"There is no release {release_id}.")
     return _to_latest_phase(f"/#release-{release_id}", Cycle.release_id == release_id)
 
 
-def _to_latest_phase(otherwise: str, *where: Any) -> Response:
+def _to_latest_phase(fallback: str, *where: Any) -> Response:
+    """Redirect to the phase with the newest result, or to *fallback* without any."""
     with store().database.reading() as session:
         phase_id = views.latest_phase(session, *where)
-    page = otherwise if phase_id is None else f"/phase/{phase_id}"
+    page = fallback if phase_id is None else f"/phase/{phase_id}"
     return cast(Response, redirect(page))
 
 

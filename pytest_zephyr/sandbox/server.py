@@ -1,4 +1,4 @@
-"""The sandbox as a running server: a socket, its threads, and their end."""
+"""The sandbox as a running server, with its socket and its threads."""
 
 from __future__ import annotations
 
@@ -37,12 +37,15 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 
-MAX_REQUESTS = 10_000
+MAX_RECORDED_REQUESTS = 10_000
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it was answered; status 0 if the connection was cut."""
+    """One request as it was answered.
+
+    *status* is 0 if the connection was cut; *body* is `None` if it was empty.
+    """
 
     method: str
     path: str
@@ -54,7 +57,7 @@ class Request:
 class Sandbox:
     """A Zephyr Enterprise server on this machine.
 
-    Without *db* it begins empty and leaves nothing behind. *wrap* gets the WSGI
+    Without *db*, it has no data at first, and deletes its data when it stops. *wrap* gets the WSGI
     application and returns the one to serve; if a fault spoils an answer, the environ of
     its request has the key ``sandbox.fault``.
     """
@@ -117,11 +120,14 @@ class Sandbox:
         return self.store.user.password
 
     def phase_url(self, phase_id: int) -> str:
-        """Web page of a phase."""
+        """Return the address of the web page of a phase."""
         return f"{self._url}/phase/{phase_id}"
 
     def start(self) -> Sandbox:
-        """Start to serve and return the sandbox. Raises OSError if the port is taken."""
+        """Start to serve unless it serves already, and return the sandbox.
+
+        Raise OSError if the port is taken or *db* is not a database of this version.
+        """
         if self._server is not None:
             return self
         host, port = self._address
@@ -147,8 +153,8 @@ class Sandbox:
                 app = self._wrap(app)
             self._server = _Server(listener, app, self._tls, self._record)
         scheme = "https" if self._tls else "http"
-        shown = f"[{host}]" if ":" in host else host
-        self._url = f"{scheme}://{shown}:{self._server.port}"
+        url_host = f"[{host}]" if ":" in host else host
+        self._url = f"{scheme}://{url_host}:{self._server.port}"
         self._thread = threading.Thread(
             target=self._server.serve_forever,
             kwargs={"poll_interval": 0.02},
@@ -175,11 +181,11 @@ class Sandbox:
 
     def _record(self, request: Request) -> None:
         self.requests.append(request)
-        del self.requests[:-MAX_REQUESTS]
+        del self.requests[:-MAX_RECORDED_REQUESTS]
 
 
 class _Handler(WSGIRequestHandler):
-    """Requests of one connection, which stays open between them.
+    """Answers the requests of one connection, which stays open between them.
 
     werkzeug's own handler closes it after every answer.
     """
@@ -195,11 +201,11 @@ class _Handler(WSGIRequestHandler):
         environ["wsgi.input_terminated"] = True
         status = 0
         try:
-            chunks, line, headers = run_wsgi_app(
+            chunks, status_line, headers = run_wsgi_app(
                 self.server.app, environ, buffered=True
             )
             data = b"".join(chunks)
-            status = int(line.split()[0])
+            status = int(status_line.split()[0])
         except CutConnection:
             self.close_connection = True
             return
@@ -215,20 +221,23 @@ class _Handler(WSGIRequestHandler):
                     body=body or None,
                 )
             )
-        head = environ["REQUEST_METHOD"] == "HEAD"
+        is_head = environ["REQUEST_METHOD"] == "HEAD"
         has_no_body = status in (204, 304)
         if has_no_body:
             headers.remove("Content-Length")
         elif "Content-Length" not in headers:
             headers["Content-Length"] = str(len(data))
-        elif not head and int(headers["Content-Length"]) != len(data):
+        elif not is_head and int(headers["Content-Length"]) != len(data):
             self.close_connection = True
         if self.close_connection:
             headers["Connection"] = "close"
-        lines = [f"HTTP/1.1 {line}", *(f"{name}: {text}" for name, text in headers)]
-        answer = "\r\n".join([*lines, "", ""]).encode("latin-1")
+        lines = [
+            f"HTTP/1.1 {status_line}",
+            *(f"{name}: {text}" for name, text in headers),
+        ]
+        head = "\r\n".join([*lines, "", ""]).encode("latin-1")
         # One write, so that small answers are one packet.
-        self.wfile.write(answer if head or has_no_body else answer + data)
+        self.wfile.write(head if is_head or has_no_body else head + data)
 
     def _body(self, environ: dict[str, Any]) -> bytes:
         if environ.get("wsgi.input_terminated"):

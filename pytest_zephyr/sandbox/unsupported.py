@@ -7,15 +7,19 @@ import re
 import threading
 
 
-MAX_CALLS = 200
+MAX_DIFFERENT_CALLS = 200
 
-#: Ids in a path, and the versions of the API that are answered alike.
+#: Parts of a path that do not make calls different: ids, and versions of the API.
 _ID = re.compile(r"(?<=/)-?\d+(?=/|$)")
 _VERSION = re.compile(r"^/flex/services/rest/(latest|v3|v4)(?=/)")
 
 
 class UnsupportedCalls:
-    """How often each unsupported call was made, whatever ids its path has."""
+    """How often each unsupported call was made.
+
+    Calls that differ only in ids or in the version of the API count as the same call.
+    Only the first `MAX_DIFFERENT_CALLS` different calls are counted.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -24,7 +28,7 @@ class UnsupportedCalls:
     def add(self, method: str, path: str) -> None:
         call = method, _ID.sub("{id}", _VERSION.sub("", path))
         with self._lock:
-            if call in self._counts or len(self._counts) < MAX_CALLS:
+            if call in self._counts or len(self._counts) < MAX_DIFFERENT_CALLS:
                 self._counts[call] += 1
 
     def listed(self) -> list[dict[str, str | int]]:

@@ -38,7 +38,11 @@ class Status:
 
 @dataclass(frozen=True)
 class Share:
-    """How many executions of a phase have a status, and where its part of a bar begins."""
+    """The part of a bar for one status.
+
+    *count* executions have the status, and *before* executions have one that comes
+    before it in the bar.
+    """
 
     status: Status
     count: int
@@ -49,12 +53,12 @@ class Share:
 class Tally:
     """The results of a phase by status, in the order of the server's list.
 
-    *last* is when the newest was executed, in milliseconds since the epoch.
+    *last_executed_on* is in milliseconds since the epoch, or 0 or `None` if unknown.
     """
 
     shares: tuple[Share, ...] = ()
     total: int = 0
-    last: int | None = None
+    last_executed_on: int | None = None
 
     def __str__(self) -> str:
         return ", ".join(f"{share.count} {share.status.name}" for share in self.shares)
@@ -87,8 +91,8 @@ class Line:
     first_line: str
     actual_time: int | None
     executed_on: int | None
-    files: int
-    results: int
+    file_count: int
+    result_count: int
     defects: list[str]
 
 
@@ -104,8 +108,13 @@ class Statuses:
         identifier = given or NOT_EXECUTED
         return Status(identifier, self._names.get(identifier, f"Status {given}"))
 
-    def tally(self, counts: Mapping[str, int], last: int | None = None) -> Tally:
-        """Count in the order of the server's list, with "Not executed" at the end."""
+    def tally(
+        self, counts: Mapping[str, int], last_executed_on: int | None = None
+    ) -> Tally:
+        """Return *counts*, which are by status id, as a tally.
+
+        It is in the order of the server's list of statuses; "Not executed" is last.
+        """
         order = [*self._names, *sorted(counts.keys() - self._names.keys())]
         order.remove(NOT_EXECUTED)
         order.append(NOT_EXECUTED)
@@ -115,14 +124,14 @@ class Statuses:
             if count := counts.get(identifier, 0):
                 shares.append(Share(self[identifier], count, total))
                 total += count
-        return Tally(tuple(shares), total, last)
+        return Tally(tuple(shares), total, last_executed_on)
 
 
 def overview(session: Session) -> list[dict[str, Any]]:
     """Projects with their releases, cycles (newest first) and phases with their tallies."""
     statuses = Statuses(session)
     counts: dict[int, Counter[str]] = defaultdict(Counter)
-    last: dict[int, int] = {}
+    last_executed_on: dict[int, int] = {}
     for phase_id, status, count, executed_on in session.execute(
         select(
             Execution.phase_id,
@@ -132,9 +141,17 @@ def overview(session: Session) -> list[dict[str, Any]]:
         ).group_by(Execution.phase_id, Execution.status)
     ):
         counts[phase_id][status or NOT_EXECUTED] += count
-        last[phase_id] = max(last.get(phase_id, 0), executed_on or 0)
+        last_executed_on[phase_id] = max(
+            last_executed_on.get(phase_id, 0), executed_on or 0
+        )
     phases = grouped(
-        (phase.cycle_id, (phase, statuses.tally(counts[phase.id], last.get(phase.id))))
+        (
+            phase.cycle_id,
+            (
+                phase,
+                statuses.tally(counts[phase.id], last_executed_on.get(phase.id)),
+            ),
+        )
         for phase in list_rows(session, Phase)
     )
     cycles = grouped(
@@ -152,6 +169,7 @@ def overview(session: Session) -> list[dict[str, Any]]:
 
 
 def place(session: Session, phase_id: int) -> Place | None:
+    """Return a phase with what it belongs to; `None` if there is no such phase."""
     row = session.execute(
         select(Project, Release, Cycle, Phase)
         .select_from(Project)
@@ -164,7 +182,10 @@ def place(session: Session, phase_id: int) -> Place | None:
 
 
 def latest_phase(session: Session, *where: Any) -> int | None:
-    """Id of the phase with the newest result among those whose cycle meets *where*."""
+    """Id of the phase with the newest result among those whose cycle meets *where*.
+
+    `None` if none of them has a result.
+    """
     return session.scalar(
         select(Execution.phase_id)
         .select_from(Execution)
@@ -180,8 +201,10 @@ def execution_lines(session: Session, phase_id: int) -> tuple[list[Line], Tally]
     """Executions of a phase in the order they were assigned, and their counts."""
     statuses = Statuses(session)
     chosen = select(Execution.id).where(Execution.phase_id == phase_id)
-    files = count_attachments(session, chosen)
-    results = count_by(session, Result.execution_id, Result.execution_id.in_(chosen))
+    file_counts = count_attachments(session, chosen)
+    result_counts = count_by(
+        session, Result.execution_id, Result.execution_id.in_(chosen)
+    )
     defects = grouped(
         (defect.execution_id, defect.key)
         for defect in list_rows(session, Defect, Defect.execution_id.in_(chosen))
@@ -193,7 +216,7 @@ def execution_lines(session: Session, phase_id: int) -> tuple[list[Line], Tally]
             Case.name,
             Case.alt,
             Execution.status,
-            # A line shows 200 characters; escaped, these may be more.
+            # A line shows 200 characters, which may be longer while they are escaped.
             func.substr(Execution.comment, 1, 400),
             Execution.actual_time,
             Execution.executed_on,
@@ -214,8 +237,8 @@ def execution_lines(session: Session, phase_id: int) -> tuple[list[Line], Tally]
             first_line=first_line(comment),
             actual_time=actual_time,
             executed_on=executed_on,
-            files=files.get(id, 0),
-            results=results.get(id, 0),
+            file_count=file_counts.get(id, 0),
+            result_count=result_counts.get(id, 0),
             defects=defects[id],
         )
         for id, testcase_id, name, alt, status, comment, actual_time, executed_on in rows
@@ -224,7 +247,7 @@ def execution_lines(session: Session, phase_id: int) -> tuple[list[Line], Tally]
 
 
 def unescaped(notes: str | None) -> str:
-    """Return notes as people read them: Zephyr shows them as HTML, so clients escape."""
+    """Undo the escaping of clients, which they need because Zephyr shows notes as HTML."""
     return html.unescape(notes or "")
 
 

@@ -26,25 +26,25 @@ from pytest_zephyr.sandbox.unsupported import UnsupportedCalls
 
 
 Json = dict[str, Any]
-DEFAULT_PAGE = 10
+DEFAULT_PAGE_SIZE = 10
 MAX_LONG = 2**63 - 1
 
-#: The keys of an environ that say which sandbox is asked.
-STORE = "sandbox.store"
-FAULTS = "sandbox.faults"
-UNSUPPORTED = "sandbox.unsupported"
+#: Keys of the WSGI environ; their values belong to the sandbox that is asked.
+STORE_KEY = "sandbox.store"
+FAULTS_KEY = "sandbox.faults"
+UNSUPPORTED_KEY = "sandbox.unsupported"
 
 
 def store() -> Store:
-    return cast(Store, request.environ[STORE])
+    return cast(Store, request.environ[STORE_KEY])
 
 
 def faults() -> Faults:
-    return cast(Faults, request.environ[FAULTS])
+    return cast(Faults, request.environ[FAULTS_KEY])
 
 
 def unsupported() -> UnsupportedCalls:
-    return cast(UnsupportedCalls, request.environ[UNSUPPORTED])
+    return cast(UnsupportedCalls, request.environ[UNSUPPORTED_KEY])
 
 
 def reading() -> AbstractContextManager[Session]:
@@ -69,12 +69,12 @@ def answer_text(text: str) -> Response:
 
 
 def query_int(name: str) -> int | None:
-    """Number in the query; 404 without a body if it cannot be read."""
+    """Number in the query, `None` if missing; 404 without a body for other text."""
     return read_int(request.args.get(name))
 
 
 def query_ints(name: str) -> list[int]:
-    """Numbers of a repeated parameter; 404 without a body for a list with commas."""
+    """Numbers of a repeated parameter; 404 without a body for text like ``1,2``."""
     numbers = [read_int(text) for text in request.args.getlist(name)]
     return [number for number in numbers if number is not None]
 
@@ -107,7 +107,7 @@ def read_bool(value: object, default: bool = False) -> bool:
 
 
 def body() -> Any:
-    """Return the JSON of the request; a null counts as a missing key."""
+    """Return the JSON of the request, without the keys whose value is null."""
     if not request.is_json:
         message = "Content-Type must be application/json"
         raise ApiError(415, message, "Unsupported Media Type")
@@ -147,19 +147,19 @@ def require_objects(value: Any, problem: str) -> list[Json]:
 
 
 def body_batch() -> list[Json]:
-    return limited(body_list())
+    return check_batch_size(body_list())
 
 
-def limited(rows: list[Any]) -> list[Any]:
-    """Return *rows*, unless there are more than the server is set to take."""
-    limit = store().switch(BATCH_LIMIT)
+def check_batch_size(rows: list[Any]) -> list[Any]:
+    """Return *rows*; answer 400 for more of them than the switch allows."""
+    limit = store().get_switch(BATCH_LIMIT)
     if limit and len(rows) > limit:
         raise bad_request(f"No more than {limit} rows are allowed in one call.")
     return rows
 
 
 def require_int(row: Mapping[str, Any], key: str) -> int:
-    """Number under *key*; a string of digits is accepted, too."""
+    """Number under *key*, which may be a string of digits; 400 if it is missing."""
     number = optional_int(row, key)
     if number is None:
         raise bad_request(f"{key} cannot be null.")
@@ -179,11 +179,11 @@ def optional_int(row: Mapping[str, Any], key: str) -> int | None:
 
 
 def optional_milliseconds(row: Mapping[str, Any], key: str) -> int | None:
-    """Number under *key* that is a valid date in milliseconds."""
-    moment = optional_int(row, key)
-    if moment is not None:
-        read_date(moment, key)
-    return moment
+    """Number under *key*, `None` if missing; 400 unless it is a date in ms."""
+    milliseconds = optional_int(row, key)
+    if milliseconds is not None:
+        read_date(milliseconds, key)
+    return milliseconds
 
 
 def require_text(row: Mapping[str, Any], key: str) -> str:
@@ -220,7 +220,7 @@ def page() -> Page:
     size = query_int("pagesize")
     return Page(
         offset=max(offset, 0),
-        size=DEFAULT_PAGE if size is None else max(size, 0),
+        size=DEFAULT_PAGE_SIZE if size is None else max(size, 0),
         ascending=query_bool("isascorder", True),
     )
 
@@ -228,7 +228,10 @@ def page() -> Page:
 def read_date_fields(
     row: Mapping[str, Any], prefix: str
 ) -> tuple[date | None, date | None]:
-    """Read both dates, each from the short or the long name of its field."""
+    """Read start and end, each from the short or the long name of its field.
+
+    A date that was not sent is `None`.
+    """
     dates = []
     for short, long in (
         ("startDate", f"{prefix}StartDate"),

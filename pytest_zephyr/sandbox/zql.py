@@ -42,12 +42,12 @@ _CONDITION = re.compile(
     rf"\s*(\w+)\s*(>=|<=|!=|[=~<>]|in\b)\s*({_VALUE}|{_LIST})\s*(and\b|$)",
     re.IGNORECASE | re.ASCII,
 )
-_EQUAL: Mapping[str, Callable[[Any, Any], Any]] = {
+_EQUALITY_OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "=": eq,
     "!=": lambda column, value: column.is_distinct_from(value),
 }
-_COMPARED: Mapping[str, Callable[[Any, Any], Any]] = {
-    **_EQUAL,
+_NUMBER_OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
+    **_EQUALITY_OPERATORS,
     ">": gt,
     ">=": ge,
     "<": lt,
@@ -58,7 +58,7 @@ Condition = Any
 
 
 def conditions(session: Session, text: str, entity: str) -> list[Condition]:
-    """Return what rows of an entity must meet; raise the server's 400 for other ZQL."""
+    """Return the conditions of *text*; raise the server's 400 for unsupported ZQL."""
     parsed = []
     rest, more = text, "and"
     while more:
@@ -91,7 +91,7 @@ def _condition(
 ) -> Condition:
     """Return one condition; raise LookupError or ValueError if it is not supported."""
     if name == "id":
-        # Which id is meant is not documented. Ids of different kinds differ here.
+        # It is not documented which id this is. Here, ids of different kinds differ.
         columns = [Case.testcase_id, Case.id, Placement.id]
         columns += [Execution.id] if entity == "execution" else []
         either = and_ if operator == "!=" else or_
@@ -106,17 +106,18 @@ def _condition(
         return _number(Execution.executed_on, operator, dates)
     if name == "automated":
         (flag,) = values
-        return _EQUAL[operator](Case.automated, _FLAGS[flag.lower()])
-    if name in _OWNERS:
-        column, owner, label = _OWNERS[name]
-        return column.in_(select(owner.id).where(_text(label, operator, values)))
-    if name in _TEXTS:
-        return _text(_TEXTS[name], operator, values)
-    numbers = _EXECUTION_NUMBERS if entity == "execution" else _NUMBERS
+        return _EQUALITY_OPERATORS[operator](Case.automated, _BOOLEANS[flag.lower()])
+    if name in _REFERENCES:
+        column, table, name_column = _REFERENCES[name]
+        named = _text(name_column, operator, values)
+        return column.in_(select(table.id).where(named))
+    if name in _TEXT_COLUMNS:
+        return _text(_TEXT_COLUMNS[name], operator, values)
+    numbers = _EXECUTION_NUMBER_COLUMNS if entity == "execution" else _NUMBER_COLUMNS
     return _number(numbers[name], operator, values)
 
 
-_TEXTS: Mapping[str, Any] = {
+_TEXT_COLUMNS: Mapping[str, Any] = {
     "name": Case.name,
     "altid": Case.alt,
     "contents": Case.description,
@@ -124,20 +125,21 @@ _TEXTS: Mapping[str, Any] = {
     "priority": Case.priority,
     "folder": Node.name,
 }
-_OWNERS: Mapping[str, tuple[Any, Any, Any]] = {
+#: Column with an id, and the table and the column in which that row has its name.
+_REFERENCES: Mapping[str, tuple[Any, Any, Any]] = {
     "creator": (Case.creator_id, User, User.username),
     "release": (Node.release_id, Release, Release.name),
     "project": (Case.project_id, Project, Project.name),
 }
-_FLAGS = {"true": True, "false": False}
-_NUMBERS: Mapping[str, Any] = {
+_BOOLEANS = {"true": True, "false": False}
+_NUMBER_COLUMNS: Mapping[str, Any] = {
     "testcaseid": Case.testcase_id,
     "version": Case.version,
     "versionid": Case.id,
     "estimatedtime": Case.estimated_time,
 }
-_EXECUTION_NUMBERS: Mapping[str, Any] = {
-    **_NUMBERS,
+_EXECUTION_NUMBER_COLUMNS: Mapping[str, Any] = {
+    **_NUMBER_COLUMNS,
     "cyclephaseid": Execution.phase_id,
 }
 
@@ -147,7 +149,7 @@ def _number(column: Any, operator: str, values: list[str]) -> Condition:
     if operator == "in":
         return column.in_(numbers)
     (number,) = numbers
-    return _COMPARED[operator](column, number)
+    return _NUMBER_OPERATORS[operator](column, number)
 
 
 def _text(column: Any, operator: str, values: list[str]) -> Condition:
@@ -156,11 +158,11 @@ def _text(column: Any, operator: str, values: list[str]) -> Condition:
     (value,) = values
     if operator == "~":
         return column.icontains(value, autoescape=True)
-    return _EQUAL[operator](column, value)
+    return _EQUALITY_OPERATORS[operator](column, value)
 
 
 def _tag(operator: str, values: list[str]) -> Condition:
-    """Return a condition on tags, the words of a text; ``~`` finds a part of one, too."""
+    """Return a condition on tags, the words of one text; ``~`` also finds parts."""
     if operator == "~":
         return _text(Case.tag, operator, values)
     negated = {"=": False, "in": False, "!=": True}[operator]

@@ -17,7 +17,7 @@ def test_switches_are_set_from_a_script(sandbox: Sandbox) -> None:
 
     assert before == {"batch_limit": 0, "free_cycle_dates": 0}
     assert after == {"batch_limit": 0, "free_cycle_dates": 1}
-    assert sandbox.store.switch("free_cycle_dates") == 1
+    assert sandbox.store.get_switch("free_cycle_dates") == 1
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_wrong_switch_is_refused(sandbox: Sandbox, body: object) -> None:
     answer = requests.post(url, json=body, timeout=30)
 
     assert answer.status_code == 400
-    assert sandbox.store.switch("batch_limit") == 0
+    assert sandbox.store.get_switch("batch_limit") == 0
 
 
 def test_switches_are_set_on_the_page(sandbox: Sandbox) -> None:
@@ -41,7 +41,7 @@ def test_switches_are_set_on_the_page(sandbox: Sandbox) -> None:
 
     assert page.url == f"{sandbox.url}/sandbox/"
     assert 'name="batch_limit" type="number" min="0" value="500"' in page.text
-    assert sandbox.store.switch("batch_limit") == 500
+    assert sandbox.store.get_switch("batch_limit") == 500
     wrong = requests.post(url, data={"batch_limit": ""}, timeout=30)
     assert (wrong.status_code, "batch_limit cannot be null" in wrong.text) == (
         400,

@@ -1,3 +1,3 @@
-"""What the sandbox keeps, and the rules of the server about it; nothing of HTTP."""
+"""The data of the sandbox and the rules of the server for it; it does not use Flask."""
 
 from __future__ import annotations

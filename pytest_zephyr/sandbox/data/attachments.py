@@ -14,7 +14,8 @@ from pytest_zephyr.sandbox.data.model import Attachment
 from pytest_zephyr.sandbox.data.values import now_ms
 
 
-EXECUTION = "releaseTestSchedule"
+#: The API's name for executions as items that have attachments.
+EXECUTION_ITEM_TYPE = "releaseTestSchedule"
 
 
 def of_items(session: Session, item_type: str, item_ids: Any) -> list[Attachment]:
@@ -28,7 +29,7 @@ def of_items(session: Session, item_type: str, item_ids: Any) -> list[Attachment
 
 
 def with_data(session: Session, ref_id: str) -> Attachment | None:
-    """Attachment by its reference, with the content of the file."""
+    """Attachment by its reference, with the file's content; `None` if there is none."""
     return session.scalar(
         select(Attachment)
         .options(undefer(Attachment.data))

@@ -1,4 +1,4 @@
-"""Rules for projects, releases, cycles and phases."""
+"""Rules for projects, releases, cycles, phases and folders."""
 
 from __future__ import annotations
 
@@ -19,26 +19,29 @@ from pytest_zephyr.sandbox.data.model import Preference
 from pytest_zephyr.sandbox.data.model import Project
 from pytest_zephyr.sandbox.data.model import Release
 from pytest_zephyr.sandbox.data.switches import FREE_CYCLE_DATES
-from pytest_zephyr.sandbox.data.switches import switch
+from pytest_zephyr.sandbox.data.switches import get_switch
 from pytest_zephyr.sandbox.data.values import bad_request
 from pytest_zephyr.sandbox.data.values import now_ms
 from pytest_zephyr.sandbox.data.values import today
 from pytest_zephyr.sandbox.data.values import unknown_id
 
 
-NAME_LIMIT = 255
+#: In characters.
+MAX_NAME_LENGTH = 255
 
 
 def check_name(name: object, what: str) -> str:
     if not isinstance(name, str) or not name.strip():
         raise bad_request(f"{what} name cannot be null.")
-    if len(name) > NAME_LIMIT:
-        raise bad_request(f"{what} name cannot be longer than {NAME_LIMIT} characters.")
+    if len(name) > MAX_NAME_LENGTH:
+        raise bad_request(
+            f"{what} name cannot be longer than {MAX_NAME_LENGTH} characters."
+        )
     return name
 
 
 def require_unlocked(session: Session, release_id: int) -> Release:
-    """Return a release in which something is to change; it is an error if it is locked."""
+    """Return a release; raise the server's error if it is locked against changes."""
     release = get(session, Release, release_id)
     if release.locked_until > time.time():
         raise bad_request(
@@ -70,7 +73,7 @@ def check_cycle_dates(
     The vendor's pages say that a cycle has to lie inside; the vendor's Jenkins plugin
     starts cycles on the day on which the project starts.
     """
-    free = switch(session, FREE_CYCLE_DATES)
+    free = get_switch(session, FREE_CYCLE_DATES)
     bounds = (None, None) if free else (release.start, release.end)
     check_within("cycle", span, "release", bounds)
 
@@ -83,7 +86,10 @@ def add_project(
     start: date | None = None,
     end: date | None = None,
 ) -> Project:
-    """Add a project, by default from today, and as on the server a hidden release."""
+    """Add a project, which starts today by default.
+
+    As on the server, it gets a hidden release for its own repository.
+    """
     project = Project(
         id=identifier,
         name=name,
@@ -150,7 +156,10 @@ def add_cycle(
     environment: str = "",
     status: int = 0,
 ) -> Cycle:
-    """Add a cycle; without dates it takes those of the release."""
+    """Add a cycle, by default with the dates of the release.
+
+    Without those, it starts today, but not after its end, and lasts 30 days.
+    """
     check_name(name, "cycle")
     start = start or release.start or min(filter(None, (today(), release.end, end)))
     end = end or release.end or start + timedelta(days=30)
@@ -226,13 +235,13 @@ def add_folder(
 
 
 def phases_of(
-    session: Session, cycles: list[int]
+    session: Session, cycle_ids: list[int]
 ) -> dict[int, list[tuple[Phase, int]]]:
-    """Phases of *cycles* by cycle, each with the id of its root node."""
+    """Phases by the id of their cycle, each with the id of its root node."""
     rows = session.execute(
         select(Phase, Node.id)
         .join(Node, (Node.phase_id == Phase.id) & Node.parent_id.is_(None))
-        .where(Phase.cycle_id.in_(cycles))
+        .where(Phase.cycle_id.in_(cycle_ids))
         .order_by(Phase.id)
     )
     return grouped((phase.cycle_id, (phase, root)) for phase, root in rows)

@@ -35,7 +35,7 @@ class Database:
     """One SQLite file; every use is a session of its own, from any thread."""
 
     def __init__(self, path: Path) -> None:
-        # Credentials are in it, so it is for its owner only.
+        # The file holds credentials, so only its owner may read it.
         path.touch(mode=0o600)
         with suppress(OSError):
             path.chmod(0o600)
@@ -45,8 +45,8 @@ class Database:
             max_overflow=-1,
             connect_args={"timeout": 30},
         )
-        event.listen(self._engine, "connect", self._connected)
-        event.listen(self._engine, "begin", self._begun)
+        event.listen(self._engine, "connect", self._on_connect)
+        event.listen(self._engine, "begin", self._on_begin)
         # SQLite lets one writer at a time in; a lock wakes the next one sooner than
         # SQLite's own polling does.
         self._write_lock = threading.Lock()
@@ -54,7 +54,7 @@ class Database:
         try:
             with self._writer.begin() as connection:
                 self._check_tables(connection, path)
-                self._create(connection)
+                self._create_tables(connection)
         except (DatabaseError, OSError) as error:
             self._engine.dispose()
             if isinstance(error, OSError):
@@ -62,10 +62,11 @@ class Database:
             raise OSError(
                 errno.EINVAL, "not a database of the sandbox", path
             ) from error
-        # SQLite counts the commits of all other connections for it.
+        # This connection only reads how many commits other connections have made.
         self._watcher = sqlite3.connect(path, check_same_thread=False)
         self._watch_lock = threading.Lock()
-        self._opened = secrets.token_hex(4)
+        # Versions differ between two openings of a file.
+        self._opening_id = secrets.token_hex(4)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -84,18 +85,18 @@ class Database:
 
     @property
     def version(self) -> str:
-        """Text that changes whenever anyone, another process too, has written."""
+        """Text that changes with every write, also with a write of another process."""
         with self._watch_lock:
             (count,) = self._watcher.execute("PRAGMA data_version").fetchone()
-        return f"{self._opened}-{count}"
+        return f"{self._opening_id}-{count}"
 
     def close(self) -> None:
         self._watcher.close()
         self._engine.dispose()
 
     @staticmethod
-    def _connected(connection: Any, _record: object) -> None:
-        # Transactions are begun by _begun: Python's driver would begin them late.
+    def _on_connect(connection: Any, _record: object) -> None:
+        # Transactions are begun by _on_begin: Python's driver would begin them late.
         connection.isolation_level = None
         for pragma in (
             "journal_mode = WAL",
@@ -105,7 +106,7 @@ class Database:
             connection.execute(f"PRAGMA {pragma}").close()
 
     @staticmethod
-    def _begun(connection: Connection) -> None:
+    def _on_begin(connection: Connection) -> None:
         begin = connection.get_execution_options().get("sandbox_begin", "BEGIN")
         connection.exec_driver_sql(begin)
 
@@ -133,7 +134,7 @@ class Database:
             raise OSError(errno.EINVAL, "made by another version of the sandbox", path)
 
     @staticmethod
-    def _create(connection: Connection) -> None:
+    def _create_tables(connection: Connection) -> None:
         Table.metadata.create_all(connection)
         known = set(connection.scalars(text("SELECT name FROM sqlite_sequence")))
         for table in Table.metadata.tables.values():
@@ -147,7 +148,7 @@ class Database:
 
 
 def get(session: Session, table: type[T], identifier: int) -> T:
-    """Row of *table*; raises the server's own kind of error if there is none."""
+    """Return the row of *table* with an id; raise the server's error if it is missing."""
     row = session.get(table, identifier)
     if row is None:
         raise unknown_id(table.__name__, identifier)

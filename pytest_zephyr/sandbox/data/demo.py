@@ -24,7 +24,7 @@ from pytest_zephyr.sandbox.data.values import now_ms
 _REVIEW = "5"
 _STATUSES = (*seeding.DEFAULT_STATUSES, (_REVIEW, "Needs review", True))
 
-#: Folder of the repository: name and steps of each test case.
+#: Names and steps of the test cases, by their folder of the repository.
 _CASES: dict[str, list[tuple[str, tuple[str, ...]]]] = {
     "Account": [
         (
@@ -47,18 +47,20 @@ _CASES: dict[str, list[tuple[str, tuple[str, ...]]]] = {
     ],
 }
 
-_SMOKE = range(101, 107)
+_SMOKE_IDS = range(101, 107)
+#: Ids of the test cases, by Alt ID and name of the requirement that they cover.
 _REQUIREMENTS = {
     ("REQ-1", "Customers can log in"): (101, 102, 103),
     ("REQ-2", "Customers can pay"): (107, 108, 109),
 }
 
-#: Results of the phase Regression: status and notes, by test case; the last is not run.
-_FAILED = 109
+_FAILED_ID = 109
+#: Status and notes of each result in the phase Regression, by test case id. Test case
+#: 112 has no result.
 _RESULTS: dict[int, tuple[str, str | None]] = {
     **dict.fromkeys(range(101, 112), ("1", None)),
     104: ("4", "The mail server of the test environment is down"),
-    _FAILED: (
+    _FAILED_ID: (
         "2",
         (
             "AssertionError: an expired card was accepted\n\n"
@@ -74,9 +76,9 @@ _RESULTS: dict[int, tuple[str, str | None]] = {
 
 
 def add_demo(store: Store) -> tuple[str, ...]:
-    """Add a project with test cases, phases and the results of one night.
+    """Add a project with test cases, phases and results.
 
-    Returns lines about its test cases, requirements and statuses.
+    Return lines that tell the user about its test cases, requirements and statuses.
     """
     store.set_statuses(_STATUSES)
     project = store.add_project("Demo shop")
@@ -98,7 +100,7 @@ def add_demo(store: Store) -> tuple[str, ...]:
     }
     cycle = store.add_cycle(release, "Nightly", build="41", environment="Chrome")
     smoke = store.add_phase(cycle, "Smoke")
-    store.schedule_all(smoke, _SMOKE)
+    store.schedule_all(smoke, _SMOKE_IDS)
     regression = store.add_phase(cycle, "Regression", free_form=False)
     with store.database.writing() as session:
         session.add_all(
@@ -107,7 +109,7 @@ def add_demo(store: Store) -> tuple[str, ...]:
             for case in covered
         )
         _fill(session, regression, shop)
-    execution = store.execution(regression, _FAILED)
+    execution = store.execution(regression, _FAILED_ID)
     assert execution is not None
     store.add_defect(execution.id, "SHOP-7", "Expired cards are accepted")
     return (
@@ -117,7 +119,7 @@ def add_demo(store: Store) -> tuple[str, ...]:
 
 
 def _fill(session: Session, phase_id: int, folder: int) -> None:
-    """Copy *folder* into a structured phase, and execute what is in it."""
+    """Copy *folder* into a structured phase, and add results of its test cases."""
     phase = get(session, Phase, phase_id)
     user = seeding.first_user(session).id
     planning.copy_tree(session, phase, planning.repository_node(session, folder))
@@ -129,7 +131,11 @@ def _fill(session: Session, phase_id: int, folder: int) -> None:
     executing.execute(
         session,
         user,
-        [NewResult(ids[_FAILED], user, "1", actual_time=2310, executed_on=last_week)],
+        [
+            NewResult(
+                ids[_FAILED_ID], user, "1", actual_time=2310, executed_on=last_week
+            )
+        ],
     )
     executing.execute(
         session,
@@ -146,18 +152,18 @@ def _fill(session: Session, phase_id: int, folder: int) -> None:
             for case, (status, notes) in _RESULTS.items()
         ],
     )
-    executing.save_steps(
+    executing.save_step_results(
         session,
         [
-            NewStepResult(ids[_FAILED], 1, "1", executed_on=night),
-            NewStepResult(ids[_FAILED], 2, "2", "The order was placed", night),
+            NewStepResult(ids[_FAILED_ID], 1, "1", executed_on=night),
+            NewStepResult(ids[_FAILED_ID], 2, "2", "The order was placed", night),
         ],
     )
     screenshot = Path(__file__).with_name("demo.png")
     attachments.add(
         session,
-        attachments.EXECUTION,
-        ids[_FAILED],
+        attachments.EXECUTION_ITEM_TYPE,
+        ids[_FAILED_ID],
         name="checkout.png",
         content_type="image/png",
         data=screenshot.read_bytes(),

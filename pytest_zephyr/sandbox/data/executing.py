@@ -29,6 +29,7 @@ from pytest_zephyr.sandbox.data.values import unknown_id
 #: The preferences that list the statuses of executions and of steps.
 STATUS_PREFERENCE = "testresult.testresultStatus.LOV"
 STEP_STATUS_PREFERENCE = "testresult.teststepresultStatus.LOV"
+#: Id of the status of executions without a result, which the preferences do not list.
 NOT_EXECUTED = "10"
 
 
@@ -36,7 +37,7 @@ NOT_EXECUTED = "10"
 class NewResult:
     """The new values of one execution.
 
-    `None` leaves *notes* and *actual_time* unchanged; for *executed_on* it is now.
+    `None` leaves *notes* and *actual_time* unchanged, and sets *executed_on* to now.
     """
 
     execution: int
@@ -49,6 +50,11 @@ class NewResult:
 
 @dataclass(frozen=True)
 class NewStepResult:
+    """The new values of one step result; *order_id* is the number of the step.
+
+    `None` leaves *comment* unchanged, and sets *executed_on* to now.
+    """
+
     execution: int
     order_id: int
     status: str
@@ -145,13 +151,15 @@ def set_all_steps(session: Session, executions: Sequence[int], status: str) -> N
         .join(Step)
         .where(Execution.id.in_(executions))
     ).all()
-    save_steps(
+    save_step_results(
         session, [NewStepResult(execution, order, status) for execution, order in rows]
     )
 
 
-def save_steps(session: Session, new_results: Sequence[NewStepResult]) -> list[int]:
-    """Keep one result per execution and step; returns their ids, in order."""
+def save_step_results(
+    session: Session, new_results: Sequence[NewStepResult]
+) -> list[int]:
+    """Add step results, or update those that exist; return their ids in order."""
     check_statuses(
         session,
         {new_result.status for new_result in new_results},

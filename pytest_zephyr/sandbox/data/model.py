@@ -1,4 +1,8 @@
-"""The tables of the sandbox: what a Zephyr Enterprise server keeps."""
+"""The tables of the sandbox: what a Zephyr Enterprise server keeps.
+
+Integer columns that end in ``_on`` are milliseconds since the epoch; ``estimated_time``
+and ``actual_time`` are milliseconds.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +19,10 @@ from sqlalchemy.orm import mapped_column
 
 
 class FirstId(int, Enum):
-    """Where the ids of each kind begin.
+    """The first id of each kind.
 
-    The ranges lie apart, so that an id of one kind is not taken for one of another
-    while there are few of each.
+    The numbers are far apart, so that ids of different kinds differ while there are few
+    of each kind.
     """
 
     USER = 501
@@ -53,7 +57,7 @@ class NumberedTable(Table):
 
 
 def owned_by(column: str, *, index: bool = True) -> Any:
-    """Column with the id of another row, with which this row is deleted."""
+    """Column with the id of the row that owns this row; this row is deleted with it."""
     return mapped_column(ForeignKey(column, ondelete="CASCADE"), index=index)
 
 
@@ -91,6 +95,7 @@ class Cookie(Table):
 
     value: Mapped[str] = mapped_column(primary_key=True)
     user_id: Mapped[int] = owned_by("user.id", index=False)
+    #: In milliseconds since the epoch.
     expires: Mapped[int]
 
 
@@ -143,6 +148,7 @@ class Release(NumberedTable):
     description: Mapped[str | None]
     created_on: Mapped[int]
     order_id: Mapped[int]
+    #: Whether its folders are the repository of the project itself.
     hidden: Mapped[bool] = mapped_column(default=False)
     #: In seconds since the epoch, not in milliseconds.
     locked_until: Mapped[int] = mapped_column(default=0)
@@ -216,7 +222,7 @@ class Case(NumberedTable):
 
 
 class RemovedCase(Table):
-    """The visible id of a removed test case; no other gets it."""
+    """The visible id of a removed test case, which no other test case gets."""
 
     __tablename__ = "removed_case"
 
@@ -257,7 +263,7 @@ class Execution(NumberedTable):
 
 
 class Result(NumberedTable):
-    """One result of an execution; together they are its history."""
+    """One result of an execution; all of its results are its history."""
 
     __tablename__ = "result"
     __table_args__ = never_reused(FirstId.RESULT)

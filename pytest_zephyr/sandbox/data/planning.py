@@ -33,13 +33,17 @@ from pytest_zephyr.sandbox.data.values import today
 from pytest_zephyr.sandbox.data.values import unknown_id
 
 
+#: Ids in the place of a tester: anyone may execute it; it is assigned to nobody.
 ANYONE = -10
 UNASSIGNED = -1
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Cases of a repository folder: *only* the given versions, or all except for them."""
+    """Test cases of a repository folder, chosen by version id.
+
+    They are those with an id in *versions* if *only* is true, else all others.
+    """
 
     node: int
     versions: frozenset[int]
@@ -52,7 +56,7 @@ def check_tester(session: Session, tester: int) -> None:
 
 
 def assign(session: Session, phase_id: int, testers: Mapping[int, int]) -> range:
-    """Make executions of placements, each for the tester that *testers* has for it."""
+    """Assign placements to *testers*, which are by placement id; return execution ids."""
     now = now_ms()
     midnight = to_ms(today())
     executions = next_ids(session, Execution, len(testers))
@@ -77,7 +81,10 @@ def assign(session: Session, phase_id: int, testers: Mapping[int, int]) -> range
 
 
 def unassigned(session: Session, *where: Any) -> dict[int, tuple[int, int]]:
-    """Case version and its creator of each unassigned placement that meets *where*."""
+    """Return the unassigned placements that meet *where*.
+
+    They have the version id and the id of its creator, by placement id.
+    """
     rows = session.execute(
         select(Placement.id, Placement.case_id, Case.creator_id)
         .select_from(Placement)
@@ -117,13 +124,17 @@ def add_selected(
     *,
     hierarchy: bool,
 ) -> int:
-    """Copy selected repository cases below *target*; returns how many."""
+    """Put selected repository cases into *target*; return how many.
+
+    With *hierarchy*, they get into copies of their folders below *target*.
+    """
     check_free_form(phase)
     added = 0
     for selection in selections:
         source = repository_node(session, selection.node)
-        whole = not selection.only and hierarchy
-        for node_id in subtree(session, source.id) if whole else [source.id]:
+        with_subfolders = not selection.only and hierarchy
+        nodes = subtree(session, source.id) if with_subfolders else [source.id]
+        for node_id in nodes:
             chosen = [
                 version
                 for version in versions_in(session, node_id)
@@ -137,7 +148,7 @@ def add_selected(
     return added
 
 
-def add_found(
+def add_by_placement(
     session: Session, phase: Phase, target: Node, placements: Sequence[int]
 ) -> int:
     """Put the cases of repository *placements* into *target*; returns how many."""
@@ -150,13 +161,13 @@ def add_found(
             .where(Placement.id.in_(some), Node.phase_id.is_(None))
         )
         case_ids.update((placement, case) for placement, case in rows)
-    versions = [case_ids[each] for each in placements if each in case_ids]
+    versions = [case_ids[id] for id in placements if id in case_ids]
     add_placements(session, target.id, versions)
     return len(case_ids)
 
 
 def phase_folder(session: Session, target: Node, source_id: int) -> Node:
-    """Return the folder of the phase for a repository folder, created if missing."""
+    """Return the copy of a repository folder below *target*, created if missing."""
     path: list[Node] = []
     node = session.get(Node, source_id)
     while node is not None:

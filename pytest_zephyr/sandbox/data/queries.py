@@ -1,4 +1,4 @@
-"""Reading what the server holds, as states."""
+"""Reading test cases and executions, as states."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from pytest_zephyr.sandbox.data.states import ExecutionState
 
 
 def folder_paths(session: Session, release: int) -> dict[int, str]:
-    """Repository folders of *release*, written as paths, by node id."""
+    """Paths of the repository folders of *release*, by node id."""
     paths: dict[int, str] = {}
     # A parent is older than its children, so its path is there first.
     for node in list_rows(
         session, Node, Node.release_id == release, Node.phase_id.is_(None)
     ):
-        above = paths.get(node.parent_id or 0)
-        paths[node.id] = f"{above}/{node.name}" if above else node.name
+        parent_path = paths.get(node.parent_id or 0)
+        paths[node.id] = f"{parent_path}/{node.name}" if parent_path else node.name
     return paths
 
 
@@ -76,7 +76,7 @@ def cases(session: Session, release: int) -> list[CaseState]:
 
 
 def executions(session: Session, phase: int, *where: Any) -> list[ExecutionState]:
-    """Executions of *phase* in the order they were assigned, with all they carry."""
+    """Executions of *phase* in the order they were assigned."""
     query = (
         select(Execution, Case)
         .select_from(Execution)
@@ -110,7 +110,9 @@ def executions(session: Session, phase: int, *where: Any) -> list[ExecutionState
     )
     files = grouped(
         (file.item_id, (file.name, file.content_type, file.size))
-        for file in attachments.of_items(session, attachments.EXECUTION, chosen)
+        for file in attachments.of_items(
+            session, attachments.EXECUTION_ITEM_TYPE, chosen
+        )
     )
     defects = grouped(
         (defect.execution_id, defect.key)
@@ -138,7 +140,7 @@ def executions(session: Session, phase: int, *where: Any) -> list[ExecutionState
 
 
 def scheduled(session: Session, phase: int) -> list[tuple[int, int]]:
-    """Visible id and version of the cases in *phase*, assigned or not, once per row."""
+    """Visible id and version id of each placement in *phase*, assigned or not."""
     rows = session.execute(
         select(Case.testcase_id, Case.id)
         .join(Placement)
@@ -146,4 +148,4 @@ def scheduled(session: Session, phase: int) -> list[tuple[int, int]]:
         .where(Node.phase_id == phase)
         .order_by(Placement.id)
     )
-    return [(testcase_id, version) for testcase_id, version in rows]
+    return [(testcase_id, version_id) for testcase_id, version_id in rows]

@@ -47,7 +47,7 @@ def next_testcase_id(session: Session) -> int:
 
 
 def known_testcases(session: Session, testcase_ids: Iterable[int]) -> dict[int, Case]:
-    """Newest version of each of the test cases that exist."""
+    """Newest version of each of the test cases that exist, by visible id."""
     newest: dict[int, Case] = {}
     for some in chunks(set(testcase_ids)):
         rows = session.scalars(
@@ -68,7 +68,7 @@ def add_cases(
     now = now_ms()
     versions = next_ids(session, Case, len(cases))
     if cases:
-        numbers = itertools.count(next_testcase_id(session))
+        free_ids = itertools.count(next_testcase_id(session))
         defaults: dict[str, Any] = {
             "version": 1,
             "project_id": project_id,
@@ -90,14 +90,14 @@ def add_cases(
         for version, case in zip(versions, cases, strict=True):
             row = {"id": version, **defaults, **case}
             if row.get("testcase_id") is None:
-                row["testcase_id"] = next(numbers)
+                row["testcase_id"] = next(free_ids)
             rows.append(row)
         session.execute(insert(Case), rows)
     return versions, add_placements(session, node.id, versions)
 
 
 def add_placements(session: Session, node_id: int, versions: Sequence[int]) -> range:
-    """Put case versions into a node; a version that is there already is added again."""
+    """Put case versions into a node, also those that are there; return placement ids."""
     now = now_ms()
     placements = next_ids(session, Placement, len(versions))
     if versions:
@@ -126,24 +126,24 @@ def remove_placements(session: Session, node: Node, ids: Iterable[int]) -> None:
     """Remove placements from *node*, and test cases that are then in no folder."""
     for some in chunks(ids):
         chosen = Placement.node_id == node.id, Placement.id.in_(some)
-        cases = list(session.scalars(select(Placement.case_id).where(*chosen)))
+        version_ids = list(session.scalars(select(Placement.case_id).where(*chosen)))
         session.execute(delete(Placement).where(*chosen))
-        _remove_unplaced(session, cases)
+        _remove_unplaced(session, version_ids)
 
 
 def remove_folder(session: Session, node: Node) -> None:
     """Remove *node* with all that is below it."""
     inside = Placement.node_id.in_(subtree(session, node.id))
-    cases = list(session.scalars(select(Placement.case_id).where(inside)))
+    version_ids = list(session.scalars(select(Placement.case_id).where(inside)))
     session.delete(node)
     session.flush()
-    _remove_unplaced(session, cases)
+    _remove_unplaced(session, version_ids)
 
 
-def _remove_unplaced(session: Session, cases: Iterable[int]) -> None:
-    """Remove the test cases of the versions *cases* if no version is in a folder."""
+def _remove_unplaced(session: Session, version_ids: Iterable[int]) -> None:
+    """Remove the test cases of *version_ids* that have no version in a folder."""
     placed = select(Case.testcase_id).join(Placement)
-    for some in chunks(cases):
+    for some in chunks(version_ids):
         gone = session.scalars(
             select(Case.testcase_id)
             .where(Case.id.in_(some), Case.testcase_id.not_in(placed))
@@ -197,7 +197,10 @@ def new_version(session: Session, case: Case) -> Case:
 def read_properties(
     session: Session, given: Mapping[str, Any], *, by_display_name: bool
 ) -> dict[str, Any]:
-    """Custom field values keyed by field name."""
+    """Return *given* keyed by field name; 400 for an unknown custom field.
+
+    With *by_display_name*, a key may also be a display name.
+    """
     names = {field.field_name: field.field_name for field in _custom_fields(session)}
     if by_display_name:
         for field in _custom_fields(session):

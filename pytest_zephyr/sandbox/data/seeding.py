@@ -37,8 +37,10 @@ from pytest_zephyr.sandbox.data.model import User
 T = TypeVar("T", bound=Table)
 
 
-FIRST_USER = "test.manager"
+FIRST_USERNAME = "test.manager"
+#: Label of the API token of the first user.
 FIRST_LABEL = "sandbox"
+#: Id, name, and whether the status is active.
 DEFAULT_STATUSES = (
     ("1", "Pass", True),
     ("2", "Fail", True),
@@ -48,9 +50,10 @@ DEFAULT_STATUSES = (
 
 
 def seed(session: Session) -> None:
+    """Add the first user, preferences and system fields, which every sandbox has."""
     add_user(
         session,
-        FIRST_USER,
+        FIRST_USERNAME,
         secrets.token_urlsafe(12),
         permitted=True,
         label=FIRST_LABEL,
@@ -84,6 +87,7 @@ def add_user(
     permitted: bool,
     label: str = "api",
 ) -> tuple[int, str]:
+    """Add a user with an API token; return the user's id and the token."""
     first, _, last = username.replace(".", " ").title().partition(" ")
     user = User(
         username=username,
@@ -109,6 +113,7 @@ def first_user(session: Session) -> User:
 
 
 def list_of_values(statuses: Iterable[tuple[str, str, bool]]) -> str:
+    """Return *statuses* (id, name, active) as the value of a preference."""
     return json.dumps(
         [
             {"id": str(identifier), "value": name, "active": active}
@@ -132,7 +137,10 @@ def ensure_target(
     cycle: int | str,
     phase: int | str,
 ) -> tuple[int, int, int, int]:
-    """Find each by id or exact name, add what is missing, and return the ids."""
+    """Find project, release, cycle and phase, each by id or exact name.
+
+    Add those that are missing, and return the four ids.
+    """
     add_project = partial(catalog.add_project, session)
     project_row = _find_or_add(session, Project, project, add_project)
     release_row = _find_or_add(
@@ -167,7 +175,7 @@ def _find_or_add(
     add: Callable[..., T],
     *where: Any,
 ) -> T:
-    """Find a row by id or exact name; call *add* with its name, and id, if missing."""
+    """Find a row by id or exact name; call *add* if it is missing."""
     if isinstance(identity, int):
         row = session.get(table, identity)
         return row or add(f"{table.__name__} {identity}", identifier=identity)
@@ -201,13 +209,13 @@ def schedule_all(
     root = catalog.root_of(session, phase_id)
     project_id = get(session, Release, root.release_id).project_id
     user = first_user(session).id
-    by_id: dict[int, int] = {
+    versions_by_id: dict[int, int] = {
         testcase_id: case.id
         for testcase_id, case in repository.known_testcases(
             session, testcase_ids
         ).items()
     }
-    by_alt: dict[str | None, int] = {
+    versions_by_alt: dict[str | None, int] = {
         row.alt: row.id
         for row in session.execute(
             select(Case.alt, Case.id)
@@ -215,26 +223,33 @@ def schedule_all(
             .order_by(Case.version, Case.id.desc())
         )
     }
-    new_ids = [i for i in dict.fromkeys(testcase_ids) if i not in by_id]
-    new_alts = [alt for alt in dict.fromkeys(alts) if alt not in by_alt]
-    free = max([repository.next_testcase_id(session), *(i + 1 for i in new_ids)])
-    new: list[dict[str, Any]] = [
+    new_ids = [i for i in dict.fromkeys(testcase_ids) if i not in versions_by_id]
+    new_alts = [alt for alt in dict.fromkeys(alts) if alt not in versions_by_alt]
+    first_free_id = max(
+        [repository.next_testcase_id(session), *(i + 1 for i in new_ids)]
+    )
+    new_cases: list[dict[str, Any]] = [
         {"testcase_id": i, "name": f"Test case {i}"} for i in new_ids
     ]
-    new += [
+    new_cases += [
         {"testcase_id": free_id, "name": f"Test case {alt}", "alt": alt}
-        for free_id, alt in enumerate(new_alts, free)
+        for free_id, alt in enumerate(new_alts, first_free_id)
     ]
     versions, _placements = repository.add_cases(
-        session, default_folder(session, root.release_id), project_id, user, new
+        session, default_folder(session, root.release_id), project_id, user, new_cases
     )
-    by_id.update(zip(new_ids, versions[: len(new_ids)], strict=True))
-    by_alt.update(zip(new_alts, versions[len(new_ids) :], strict=True))
-    chosen = dict.fromkeys(
-        [*(by_id[i] for i in testcase_ids), *(by_alt[alt] for alt in alts)]
+    versions_by_id.update(zip(new_ids, versions[: len(new_ids)], strict=True))
+    versions_by_alt.update(zip(new_alts, versions[len(new_ids) :], strict=True))
+    chosen_versions = dict.fromkeys(
+        [
+            *(versions_by_id[i] for i in testcase_ids),
+            *(versions_by_alt[alt] for alt in alts),
+        ]
     )
-    present = {version for _, version in queries.scheduled(session, phase_id)}
-    missing = [version for version in chosen if version not in present]
+    present_versions = {version for _, version in queries.scheduled(session, phase_id)}
+    missing = [
+        version for version in chosen_versions if version not in present_versions
+    ]
     repository.add_placements(session, root.id, missing)
     unassigned = planning.unassigned(session, Node.phase_id == phase_id)
     planning.assign(
@@ -243,6 +258,6 @@ def schedule_all(
         {
             placement: user
             for placement, (version, _creator) in unassigned.items()
-            if version in chosen
+            if version in chosen_versions
         },
     )

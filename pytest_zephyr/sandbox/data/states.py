@@ -26,6 +26,13 @@ class CaseState:
 
 @dataclass(frozen=True)
 class ExecutionState:
+    """An execution with its test case; `None` is a value that was never set.
+
+    *steps* has status and comment of each step result, by the number of the step;
+    *attachments* has name, content type and size in bytes; *history* has status, comment,
+    actual time in milliseconds, and milliseconds since the epoch of the execution.
+    """
+
     id: int
     testcase_id: int
     name: str

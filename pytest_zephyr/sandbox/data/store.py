@@ -69,6 +69,7 @@ class Store:
 
     @property
     def token(self) -> str:
+        """The first API token; empty if it was revoked."""
         with self.database.reading() as session:
             value = session.scalar(
                 select(Token.value)
@@ -80,7 +81,10 @@ class Store:
     def add_user(
         self, username: str, password: str, *, permissions: bool = True
     ) -> tuple[int, str]:
-        """Add a user, to whom all is 403 without *permissions*; return id and API token."""
+        """Add a user with an API token; return the user's id and the token.
+
+        Without *permissions*, the user can only log in: other calls answer 403.
+        """
         with self.database.writing() as session:
             return seeding.add_user(session, username, password, permitted=permissions)
 
@@ -100,9 +104,9 @@ class Store:
         """Make *statuses* (id, name, active) the execution statuses."""
         self.set_preference(STATUS_PREFERENCE, seeding.list_of_values(statuses))
 
-    def switch(self, name: str) -> int:
+    def get_switch(self, name: str) -> int:
         with self.database.reading() as session:
-            return switches.switch(session, name)
+            return switches.get_switch(session, name)
 
     def set_switch(self, name: str, value: int) -> None:
         """Set how strict the sandbox is; `SWITCHES` lists the names."""
@@ -136,7 +140,10 @@ class Store:
         start: date | None = None,
         end: date | None = None,
     ) -> int:
-        """Add a project, by default from today, and as on the server a hidden release."""
+        """Add a project, which starts today by default.
+
+        As on the server, it gets a hidden release for its own repository.
+        """
         with self.database.writing() as session:
             return catalog.add_project(
                 session, name, identifier=id, start=start, end=end
@@ -182,7 +189,7 @@ class Store:
         start: date | None = None,
         end: date | None = None,
     ) -> int:
-        """Add a cycle; without dates it takes those of the release."""
+        """Add a cycle, by default with the dates of the release."""
         with self.database.writing() as session:
             return catalog.add_cycle(
                 session,
@@ -211,7 +218,10 @@ class Store:
     def ensure_target(
         self, project: int | str, release: int | str, cycle: int | str, phase: int | str
     ) -> tuple[int, int, int, int]:
-        """Find each by id or exact name, add what is missing, and return the ids."""
+        """Find project, release, cycle and phase, each by id or exact name.
+
+        Add those that are missing, and return the four ids.
+        """
         with self.database.writing() as session:
             return seeding.ensure_target(session, project, release, cycle, phase)
 
@@ -266,7 +276,10 @@ class Store:
     def schedule(
         self, phase: int, testcase_id: int, *, tester: int | None = None
     ) -> int:
-        """Put a test case into *phase*, assigned; returns the execution's id."""
+        """Put a test case into *phase* and assign it; return the execution's id.
+
+        The tester is the first user by default.
+        """
         with self.database.writing() as session:
             placement = seeding.schedule_unassigned(session, phase, testcase_id)
             tester = seeding.first_user(session).id if tester is None else tester
@@ -324,15 +337,16 @@ class Store:
             return queries.cases(session, release)
 
     def scheduled_ids(self, phase: int) -> list[int]:
-        """Visible ids of the cases in *phase*, assigned or not, once per row."""
+        """Visible id of each placement in *phase*, assigned or not."""
         with self.database.reading() as session:
-            return [each for each, _version in queries.scheduled(session, phase)]
+            return [testcase_id for testcase_id, _ in queries.scheduled(session, phase)]
 
     def executions(self, phase: int) -> list[ExecutionState]:
         with self.database.reading() as session:
             return queries.executions(session, phase)
 
     def execution(self, phase: int, testcase_id: int) -> ExecutionState | None:
+        """First execution of a test case in *phase*; `None` if there is none."""
         with self.database.reading() as session:
             states = queries.executions(session, phase, Case.testcase_id == testcase_id)
         return states[0] if states else None
@@ -342,6 +356,6 @@ class Store:
         with self.database.reading() as session:
             states = queries.executions(session, phase, Case.testcase_id == testcase_id)
             files = attachments.of_items(
-                session, attachments.EXECUTION, [state.id for state in states]
+                session, attachments.EXECUTION_ITEM_TYPE, [state.id for state in states]
             )
             return [file.data for file in files if file.name == name]

@@ -59,7 +59,7 @@ def to_ms(day: date) -> int:
     return int(midnight.timestamp()) * 1000
 
 
-def to_us(day: date) -> str:
+def to_us_date(day: date) -> str:
     return day.strftime("%m/%d/%Y")
 
 

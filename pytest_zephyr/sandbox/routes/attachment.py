@@ -37,21 +37,21 @@ def upload() -> Response:
     sent = list(request.files.items(multi=True))
     if not sent:
         raise bad_request("No file was sent.")
-    taken = []
+    uploads = []
     with wire.writing() as session:
         for part, file in sent:
             path = f"/zephyr/tmp/{uuid.uuid4()}"
-            kind = file.content_type or UNKNOWN_TYPE
-            session.add(Upload(path=path, content_type=kind, data=file.read()))
-            taken.append(
+            content_type = file.content_type or UNKNOWN_TYPE
+            session.add(Upload(path=path, content_type=content_type, data=file.read()))
+            uploads.append(
                 {
                     "fileName": quote(file.filename or "", safe=""),
                     "fieldName": part,
                     "tempFilePath": path,
-                    "contentType": kind,
+                    "contentType": content_type,
                 }
             )
-    return wire.answer(taken)
+    return wire.answer(uploads)
 
 
 @files.get("/flex/download")
@@ -76,7 +76,7 @@ def file_response(row: Attachment) -> Response:
 @routes.post("/attachment/list")
 def attach() -> Response:
     with wire.writing() as session:
-        made = []
+        attached = []
         for given in wire.body_batch():
             item_type = wire.require_text(given, "itemType")
             item_id = wire.require_int(given, "itemId")
@@ -96,14 +96,14 @@ def attach() -> Response:
                 data=sent.data,
                 creator_id=wire.user().id,
             )
-            made.append(row)
+            attached.append(row)
             session.delete(sent)
             session.flush()
-        return wire.answer([as_json.attachment(row) for row in made])
+        return wire.answer([as_json.attachment(row) for row in attached])
 
 
 def check_item(session: Session, item_type: str, item_id: int) -> None:
-    if item_type == attachments.EXECUTION:
+    if item_type == attachments.EXECUTION_ITEM_TYPE:
         executing.executions_by_id(session, [item_id])
     elif item_type == "testcase":
         if item_id not in repository.known_testcases(session, [item_id]):
@@ -120,7 +120,7 @@ def attach_sent(session: Session, execution_id: int) -> None:
     for file in sent:
         attachments.add(
             session,
-            attachments.EXECUTION,
+            attachments.EXECUTION_ITEM_TYPE,
             execution_id,
             name=file.filename or "",
             content_type=file.content_type or UNKNOWN_TYPE,

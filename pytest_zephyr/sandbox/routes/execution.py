@@ -82,7 +82,7 @@ def list_executions(*where: Any) -> dict[str, Any]:
 @routes.get("/execution/<int:execution_id>")
 def execution(execution_id: int) -> Response:
     with wire.reading() as session:
-        # Answer 404 if there is none.
+        # This answers 500 for an unknown id.
         executing.executions_by_id(session, [execution_id])
         return wire.answer(lists.executions_json_by_id(session, [execution_id])[0])
 
@@ -105,8 +105,9 @@ def result_from_query(execution_id: int, notes: str | None = None) -> NewResult:
 def save_results(
     new_results: list[NewResult],
     step_status: str | None = None,
-    then: Callable[[Session], None] | None = None,
+    after_saving: Callable[[Session], None] | None = None,
 ) -> list[dict[str, Any]]:
+    """Save results of executions, and *step_status* for all of their steps if given."""
     with wire.writing() as session:
         for tester in {new_result.tester for new_result in new_results}:
             planning.check_tester(session, tester)
@@ -114,13 +115,13 @@ def save_results(
         ids = [new_result.execution for new_result in new_results]
         if step_status is not None:
             executing.set_all_steps(session, ids, step_status)
-        if then is not None:
-            then(session)
+        if after_saving is not None:
+            after_saving(session)
         return lists.executions_json_by_id(session, ids)
 
 
-def step_status(given: Mapping[str, Any]) -> str | None:
-    """Status for all steps; the vendor's clients misspell its key."""
+def read_step_status(given: Mapping[str, Any]) -> str | None:
+    """Status for all steps, or `None`; the vendor's clients misspell its key."""
     if not wire.read_bool(given.get("teststepUpdate")):
         return None
     return wire.optional_text(given, "teststepStausId") or wire.optional_text(
@@ -134,7 +135,7 @@ def execute_one(execution_id: int) -> Response:
     if not request.args.get("status") and "notes" in given:
         return wire.answer(_set_notes(execution_id, wire.optional_text(given, "notes")))
     new_result = result_from_query(execution_id, wire.optional_text(given, "notes"))
-    return wire.answer(save_results([new_result], step_status(given))[0])
+    return wire.answer(save_results([new_result], read_step_status(given))[0])
 
 
 def _set_notes(execution_id: int, notes: str | None) -> dict[str, Any]:
@@ -147,15 +148,15 @@ def _set_notes(execution_id: int, notes: str | None) -> dict[str, Any]:
 
 
 @routes.put("/execution/bulk")
-def execute_same() -> Response:
+def execute_with_one_status() -> Response:
     given = wire.body_object()
-    ids = wire.limited(wire.require_ids(given.get("ids")))
+    ids = wire.check_batch_size(wire.require_ids(given.get("ids")))
     new_results = [result_from_query(identifier) for identifier in dict.fromkeys(ids)]
-    return wire.answer(save_results(new_results, step_status(given)))
+    return wire.answer(save_results(new_results, read_step_status(given)))
 
 
 @routes.put("/execution/bulk/execute")
-def execute_each() -> Response:
+def execute_with_own_values() -> Response:
     new_results = [
         NewResult(
             execution=wire.require_int(row, "rtsId"),
@@ -177,7 +178,7 @@ def execute_with_file(execution_id: int) -> Response:
     def attach(session: Session) -> None:
         attach_sent(session, execution_id)
 
-    return wire.answer(save_results([new_result], then=attach)[0])
+    return wire.answer(save_results([new_result], after_saving=attach)[0])
 
 
 @routes.delete("/execution")
@@ -191,7 +192,7 @@ def unassign() -> Response:
 
 
 @routes.post("/execution/teststepresult/saveorupdate")
-def save_steps() -> Response:
+def save_step_results() -> Response:
     new_results = [
         NewStepResult(
             execution=wire.require_int(row, "releaseTestScheduleId"),
@@ -204,7 +205,7 @@ def save_steps() -> Response:
         if wire.require_int(row, "cyclePhaseId") >= 0
     ]
     with wire.writing() as session:
-        ids = executing.save_steps(session, new_results)
+        ids = executing.save_step_results(session, new_results)
         executions = {new_result.execution for new_result in new_results}
         rows = {row["id"]: row for row in step_results_json(session, executions)}
         return wire.answer([rows[identifier] for identifier in ids])

@@ -91,7 +91,7 @@ def add_by_tree(phase_id: int, node_id: int) -> Response:
         )
         for row in wire.body_list()
     ]
-    wire.limited([version for row in selections for version in row.versions])
+    wire.check_batch_size([version for row in selections for version in row.versions])
     with wire.writing() as session:
         phase = _require_unlocked_phase(session, phase_id)
         added = planning.add_selected(
@@ -106,10 +106,10 @@ def add_by_tree(phase_id: int, node_id: int) -> Response:
 
 @routes.post("/assignmenttree/<int:phase_id>/assign/bysearch/<int:node_id>")
 def add_by_search(phase_id: int, node_id: int) -> Response:
-    ids = wire.limited(wire.require_ids(wire.body_object().get("ids")))
+    ids = wire.check_batch_size(wire.require_ids(wire.body_object().get("ids")))
     with wire.writing() as session:
         phase = _require_unlocked_phase(session, phase_id)
-        added = planning.add_found(
+        added = planning.add_by_placement(
             session, phase, planning.phase_node(session, phase, node_id), ids
         )
     return wire.answer_text(f"{added} test cases added")
@@ -155,7 +155,9 @@ def assign_tree(phase_id: int, node_id: int, source: int, tester: int) -> Respon
 @routes.post("/execution/modify")
 def modify() -> Response:
     given = wire.body_object().get("createRTSList")
-    rows = wire.limited(wire.require_objects(given, "createRTSList cannot be null."))
+    rows = wire.check_batch_size(
+        wire.require_objects(given, "createRTSList cannot be null.")
+    )
     with wire.writing() as session:
         ids: list[int] = []
         for row in rows:

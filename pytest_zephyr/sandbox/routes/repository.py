@@ -35,6 +35,7 @@ def flat(nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def release_nodes(release_id: int | None) -> list[dict[str, Any]]:
+    """Return the repository of a release as trees; `None` means all releases."""
     where: list[Any] = [Node.phase_id.is_(None)]
     if release_id is not None:
         where.append(Node.release_id == release_id)
@@ -54,7 +55,7 @@ def nodes() -> Response:
         {
             "firstResult": 0,
             "resultSize": len(matches),
-            "pageNumber": wire.DEFAULT_PAGE,
+            "pageNumber": wire.DEFAULT_PAGE_SIZE,
             "results": matches,
             "type": "testcasetree",
         }
@@ -109,7 +110,7 @@ def project_repository(project_id: int) -> Response:
 
 @routes.get("/testcasetree/hierarchy/<int:node_id>")
 def node_and_children(node_id: int) -> Response:
-    """Answer the ids of a node and of those right below it, as a client describes it."""
+    """Answer the ids of a node and of its children, as one client reads them."""
     with wire.reading() as session:
         get(session, Node, node_id)
         children = list_rows(session, Node, Node.parent_id == node_id)

@@ -25,7 +25,7 @@ from pytest_zephyr.sandbox.data.values import bad_request
 
 routes = Blueprint("search", __name__)
 
-LIMIT = 100
+MAX_PAGE_SIZE = 100
 
 
 @routes.get("/testcase")
@@ -79,7 +79,9 @@ def _answer_search(
     """Answer a page of at most a hundred matches; *read_number* reads a parameter."""
     release, project = read_number("releaseid"), read_number("projectid")
     offset = max(read_number("firstresult") or 0, 0)
-    size = min(max(read_number("maxresults") or wire.DEFAULT_PAGE, 1), LIMIT)
+    size = min(
+        max(read_number("maxresults") or wire.DEFAULT_PAGE_SIZE, 1), MAX_PAGE_SIZE
+    )
     page = wire.Page(offset, size, ascending)
     return wire.answer(
         [run_search(word, entity, release, is_zql, project=project, page=page)]
@@ -129,6 +131,7 @@ def run_search(
 
 
 def _scope(session: Session, release: int | None, *, everything: bool) -> list[Any]:
+    """Return the conditions for *release* (if *everything*) or for its project."""
     if not release:
         return []
     row = get(session, Release, release)

@@ -22,8 +22,8 @@ from pytest_zephyr.sandbox.data.values import unknown_id
 routes = Blueprint("settings", __name__)
 
 
-def _status(element: str, status: str) -> dict[str, str]:
-    """Status of test cases that have *element*; its text is attached as a file."""
+def _status_rule(element: str, status: str) -> dict[str, str]:
+    """Rule: test cases with *element* get *status*, and its text as an attachment."""
     return {
         "status": f"${{exists(testsuite.testcase.{element})}}",
         "statusString": "true",
@@ -32,8 +32,8 @@ def _status(element: str, status: str) -> dict[str, str]:
     }
 
 
-#: How clients that bring result files read one, in the vendor's template language.
-JUNIT = [
+#: How clients read test cases from a JUnit file, in the vendor's template language.
+JUNIT_TEMPLATE = [
     {
         "packageName": "${testsuite.testcase:classname}",
         "testcase": {"name": "${testsuite.testcase:name}"},
@@ -42,14 +42,14 @@ JUNIT = [
             "actualTimeUnit": "SECONDS",
         },
         "statuses": [
-            _status("failure", "2"),
-            _status("error", "2"),
-            _status("skipped", NOT_EXECUTED),
+            _status_rule("failure", "2"),
+            _status_rule("error", "2"),
+            _status_rule("skipped", NOT_EXECUTED),
             {"default": "true", "statusId": "1"},
         ],
     }
 ]
-TEMPLATES = ({"id": 1, "name": "JUnit", "jsonTemplate": json.dumps(JUNIT)},)
+TEMPLATES = ({"id": 1, "name": "JUnit", "jsonTemplate": json.dumps(JUNIT_TEMPLATE)},)
 
 
 @routes.get("/parsertemplate")

@@ -22,7 +22,7 @@ from pytest_zephyr.sandbox.data.values import unknown_id
 
 routes = Blueprint("steps", __name__)
 
-ONE_STEP = "/testcase/<int:version_id>/teststep/detail/<int:placement_id>"
+ONE_STEP_PATH = "/testcase/<int:version_id>/teststep/detail/<int:placement_id>"
 
 
 @routes.get("/testcase/<int:version_id>/teststep")
@@ -36,43 +36,44 @@ def steps(version_id: int) -> Response:
 
 @routes.post("/testcase/<int:version_id>/teststep/<int:placement_id>")
 def set_steps(version_id: int, placement_id: int) -> Response:
-    block = read_steps(wire.body_object().get("steps"))
+    new_steps = read_steps(wire.body_object().get("steps"))
     with wire.writing() as session:
         case = _placed_case(session, version_id, placement_id)
-        repository.set_steps(session, version_id, block)
+        repository.set_steps(session, version_id, new_steps)
         return wire.answer(_block(session, case))
 
 
 def read_steps(value: Any) -> list[dict[str, Any]]:
     return [
-        _read(step) for step in wire.require_objects(value, "steps cannot be null.")
+        _read_step(step)
+        for step in wire.require_objects(value, "steps cannot be null.")
     ]
 
 
-def _read(step: dict[str, Any]) -> dict[str, Any]:
+def _read_step(step: dict[str, Any]) -> dict[str, Any]:
     """Return the sent parts of a step, in the right types."""
     texts = {key: wire.optional_text(step, key) for key in ("step", "data", "result")}
     order = wire.optional_int(step, "orderId")
     return as_json.present(orderId=order, **texts)
 
 
-@routes.post(ONE_STEP)
+@routes.post(ONE_STEP_PATH)
 def add_step(version_id: int, placement_id: int) -> Response:
     """Add a step at the end, or before the step that has its number."""
     step = _sent_step()
     with wire.writing() as session:
         case = _placed_case(session, version_id, placement_id)
-        block = repository.steps_of(session, version_id)
-        order = step.get("orderId", len(block) + 1)
-        if order in [row.order_id for row in block]:
-            for row in block:
+        present_steps = repository.steps_of(session, version_id)
+        order = step.get("orderId", len(present_steps) + 1)
+        if order in [row.order_id for row in present_steps]:
+            for row in present_steps:
                 if row.order_id >= order:
                     row.order_id += 1
         repository.add_step(session, version_id, {**step, "orderId": order})
         return wire.answer(_block(session, case))
 
 
-@routes.put(ONE_STEP)
+@routes.put(ONE_STEP_PATH)
 def change_step(version_id: int, placement_id: int) -> Response:
     """Change the step that has the sent number."""
     step = _sent_step()
@@ -92,7 +93,7 @@ def _sent_step() -> dict[str, Any]:
     step = wire.body_object().get("step")
     if not isinstance(step, dict):
         raise bad_request("step cannot be null.")
-    return _read(step)
+    return _read_step(step)
 
 
 def _placed_case(session: Session, version_id: int, placement_id: int) -> Case:

@@ -1,4 +1,4 @@
-"""Counts of what a project or a release has; only those that clients read."""
+"""Counts of what a project or a release has, as far as clients read them."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def release(release_id: int) -> Response:
     mapped = Requirement.id.in_(select(RequirementLink.requirement_id))
     with wire.reading() as session:
         get(session, Release, release_id)
-        requirements = lists.total(session, requirements_query)
-        covered = lists.total(session, requirements_query.where(mapped))
+        requirements = lists.count_rows(session, requirements_query)
+        covered = lists.count_rows(session, requirements_query.where(mapped))
         cases = lists.placements_query().where(here, Node.phase_id.is_(None))
         defects = session.scalars(
             select(Defect.key)
@@ -54,9 +54,9 @@ def release(release_id: int) -> Response:
                     "mappedRequirementCount": covered,
                     "unmappedRequirementCount": requirements - covered,
                 },
-                "testcase": {"totalTestcaseCount": lists.total(session, cases)},
+                "testcase": {"totalTestcaseCount": lists.count_rows(session, cases)},
                 "execution": {
-                    "totalExecutionCount": lists.total(
+                    "totalExecutionCount": lists.count_rows(
                         session, lists.executions_query().where(here)
                     )
                 },
@@ -77,27 +77,27 @@ def project(project_id: int) -> Response:
     releases = select(Release).where(Release.project_id == project_id)
     with wire.reading() as session:
         get(session, Project, project_id)
-        cases = _cases(session, here)
-        automated = _cases(session, here, Case.automated)
+        cases = _count_cases(session, here)
+        automated = _count_cases(session, here, Case.automated)
         return wire.answer(
             {
                 "testcaseCount": cases,
-                "executionCount": lists.total(
+                "executionCount": lists.count_rows(
                     session, lists.executions_query().where(here)
                 ),
                 "automatedTestCaseCount": automated,
                 "manualTestCaseCount": cases - automated,
                 "automationPercentage": round(100 * automated / cases) if cases else 0,
-                "teamCount": lists.total(session, select(User)),
-                "totalReleaseCount": lists.total(session, releases),
-                "visibleReleaseCount": lists.total(
+                "teamCount": lists.count_rows(session, select(User)),
+                "totalReleaseCount": lists.count_rows(session, releases),
+                "visibleReleaseCount": lists.count_rows(
                     session, releases.where(Release.hidden.is_(False))
                 ),
             }
         )
 
 
-def _cases(session: Session, *where: Any) -> int:
+def _count_cases(session: Session, *where: Any) -> int:
     """Count the test cases, however many versions each has."""
     count = func.count(Case.testcase_id.distinct())
     return session.scalar(select(count).where(*where)) or 0

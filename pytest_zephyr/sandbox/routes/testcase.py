@@ -27,7 +27,8 @@ from pytest_zephyr.sandbox.routes.steps import read_steps
 
 routes = Blueprint("testcase", __name__)
 
-TEXTS = {
+#: Columns of texts, by the key that the API has for them.
+TEXT_COLUMNS = {
     "description": "description",
     "externalId": "alt",
     "tag": "tag",
@@ -42,7 +43,7 @@ def read_fields(session: Session, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns of a test case that were sent."""
     fields: dict[str, Any] = {
         column: wire.optional_text(given, key)
-        for key, column in TEXTS.items()
+        for key, column in TEXT_COLUMNS.items()
         if key in given
     }
     if "name" in given:
@@ -73,7 +74,7 @@ def create_cases() -> Response:
 
 
 def create(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Create all of the test cases, or none."""
+    """Create all of the test cases, or none; return their placements as JSON."""
     with wire.writing() as session:
         created: list[int] = []
         folders: dict[int, list[dict[str, Any]]] = {}
@@ -97,9 +98,9 @@ def create(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 session, node, release.project_id, wire.user().id, columns
             )
             for version, case in zip(versions, cases, strict=True):
-                block = case.get("testSteps")
-                if isinstance(block, dict):
-                    steps = read_steps(block.get("steps", []))
+                given_steps = case.get("testSteps")
+                if isinstance(given_steps, dict):
+                    steps = read_steps(given_steps.get("steps", []))
                     repository.set_steps(session, version, steps)
             created += placements
         return lists.placements_json_by_id(session, created)
@@ -109,10 +110,11 @@ def create(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def delete_cases() -> Response:
     """Remove placements from one folder; other ids in the list are ignored.
 
-    A selection of 0 without ids is all of the folder, as a client sends it.
+    With ``selectedAll`` of 0 and no ids, all placements of the folder are removed: one
+    client empties folders with this call.
     """
     given = wire.body_object()
-    ids = wire.limited(wire.require_ids(given.get("ids", [])))
+    ids = wire.check_batch_size(wire.require_ids(given.get("ids", [])))
     folder = wire.query_int("tcrCatalogTreeId")
     if folder is None:
         raise bad_request("getTcrCatalogTreeId is null")

@@ -45,7 +45,7 @@ def cases_of_node(node_id: int) -> Response:
 
 @routes.get("/testcase/nodes")
 def cases_of_nodes() -> Response:
-    """Answer the placements in some nodes, and not in those below them."""
+    """Answer the placements in the given nodes, without those in nodes below them."""
     nodes = wire.query_ints("treeids")
     if not nodes:
         raise missing_id()
@@ -56,7 +56,10 @@ def cases_of_nodes() -> Response:
 
 @routes.get("/testcase/count")
 def count_cases() -> Response:
-    """Answer a bare number, as clients read it: the cases in a node and below it."""
+    """Answer the number of cases in a node and below it, or of a release, or of all.
+
+    Clients read a bare number.
+    """
     node_id, release_id = (
         wire.query_int("tcrcatalogtreeid"),
         wire.query_int("releaseid"),
@@ -72,7 +75,7 @@ def count_cases() -> Response:
         if release_id is not None:
             get(session, Release, release_id)
             query = query.where(Node.release_id == release_id)
-        return wire.answer(lists.total(session, query))
+        return wire.answer(lists.count_rows(session, query))
 
 
 @routes.get("/testcase/<int:either_id>")
@@ -90,7 +93,7 @@ def one_case(either_id: int) -> Response:
 
 
 def _by_version(session: Session, version_id: int) -> dict[str, Any]:
-    """JSON of a version of a test case, at the place where the newest one is."""
+    """JSON of a version of a test case, with the placement of the newest version."""
     case = session.get(Case, version_id)
     if case is None:
         raise unknown_id("Testcase", version_id)

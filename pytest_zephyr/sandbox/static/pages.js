@@ -1,9 +1,9 @@
 "use strict";
 (() => {
-  const PAUSE = 1000;
-  const parts = { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" };
-  const thisYear = new Intl.DateTimeFormat(undefined, parts);
-  const anyYear = new Intl.DateTimeFormat(undefined, { year: "numeric", ...parts });
+  const PAUSE_MS = 1000;
+  const dateParts = { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" };
+  const thisYear = new Intl.DateTimeFormat(undefined, dateParts);
+  const anyYear = new Intl.DateTimeFormat(undefined, { year: "numeric", ...dateParts });
   const year = new Date().getFullYear();
   const find = (selector, root = document) => [...root.querySelectorAll(selector)];
 
@@ -68,6 +68,7 @@
   // While a run reports, the parts that changed are replaced; the others stay.
 
   let version = document.body.dataset.version;
+  /** The HTML that the server sent for each part, by id. */
   const sent = new Map();
 
   const remember = (root) => {
@@ -96,12 +97,12 @@
     for (const child of [...fresh.children]) {
       const html = child.outerHTML;
       const old = document.getElementById(child.id);
-      const known = sent.get(child.id) === html;
+      const unchanged = sent.get(child.id) === html;
       sent.set(child.id, html);
       if (old) {
         if (old === place) place = place.nextElementSibling;
         else list.insertBefore(old, place);
-        if (!known) { localize(child); renew(old, child); }
+        if (!unchanged) { localize(child); renew(old, child); }
       } else {
         localize(child);
         list.insertBefore(document.adoptNode(child), place);
@@ -134,7 +135,7 @@
       sent.set(fresh.id, html);
     }
     document.title = page.title;
-    // Steps and the rest of the notes change without a change of the row.
+    // Details may change while their row stays the same.
     find(".row[open]").forEach(load);
     filter();
     return complete;
@@ -157,13 +158,13 @@
           const page = new DOMParser().parseFromString(await answer.text(), "text/html");
           if (merge(page)) version = page.body.dataset.version;
         }
-        showStatus(answer.status === 404 ? "This is no longer there." : "This page updates by itself.");
+        showStatus(answer.status === 404 ? "This page no longer exists." : "This page updates by itself.");
       } catch {
         showStatus("The sandbox does not answer. This page tries again by itself.");
       }
     }
     // A page that the server builds slowly is requested less often.
-    setTimeout(poll, Math.max(PAUSE, 10 * (performance.now() - begun)));
+    setTimeout(poll, Math.max(PAUSE_MS, 10 * (performance.now() - begun)));
   };
 
   remember(document);
@@ -193,10 +194,10 @@
       if (event.target.matches(".row") && event.target.open) load(event.target);
     }, true);
     filter();
-    const aimed = document.getElementById(location.hash.slice(1));
-    if (aimed?.matches(".row")) aimed.open = true;
+    const linkedRow = document.getElementById(location.hash.slice(1));
+    if (linkedRow?.matches(".row")) linkedRow.open = true;
   }
-  if (version) setTimeout(poll, PAUSE);
+  if (version) setTimeout(poll, PAUSE_MS);
 
   // The form for faults shows the fields that the chosen fault uses.
 
