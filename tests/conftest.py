@@ -81,7 +81,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Return a list of the pauses between tries, in seconds; nothing waits for them."""
+    """Return a list that gets the pauses between tries, in seconds; they are skipped."""
     pauses: list[float] = []
     monkeypatch.setattr(transport, "time", SimpleNamespace(sleep=pauses.append))
     return pauses
@@ -98,7 +98,7 @@ class SandboxTarget:
     phase: int
 
     def schedule(self, *cases: int, alt: str | None = None) -> None:
-        """Add test cases with these visible ids to the phase, assigned."""
+        """Create test cases with these visible ids, and assign them in the phase."""
         for case in cases:
             self.sandbox.store.add_case(self.release, testcase_id=case, alt=alt)
             self.sandbox.store.schedule(self.phase, case)
@@ -122,7 +122,10 @@ class SandboxTarget:
         assert answer.ok, answer.text
 
     def statuses(self) -> dict[int, str | None]:
-        """Return the status of every case in the phase by its visible id."""
+        """Return the status of every assigned test case of the phase by its visible id.
+
+        The status is `None` if the test case was not executed.
+        """
         return {
             each.testcase_id: each.status
             for each in self.sandbox.store.executions(self.phase)
@@ -149,11 +152,11 @@ def filled_database(
 ) -> tuple[Path, SandboxTarget]:
     """Return the file of a database, and its target, whose sandbox has stopped.
 
-    Project Payments, release 1.0, cycle Nightly and phase Smoke with six test cases.
+    It has project Payments, release 1.0, cycle Nightly and phase Smoke with `CASES`.
     """
     path = tmp_path_factory.mktemp("filled") / "sandbox.db"
     with Sandbox(path) as sandbox:
-        # Clients send at most this many rows at once.
+        # A call with more rows is refused.
         sandbox.store.set_switch("batch_limit", 500)
         ids = sandbox.store.ensure_target("Payments", "1.0", "Nightly", "Smoke")
         target = SandboxTarget(sandbox, *ids)
@@ -163,9 +166,10 @@ def filled_database(
 
 @contextmanager
 def checked_sandbox(path: Path | None = None, *allowed: str) -> Iterator[Sandbox]:
-    """Run a sandbox whose traffic is compared with the contract.
+    """Run a sandbox, and fail if its traffic violates the contract.
 
-    Violations that match one of the regular expressions *allowed* are ignored.
+    Violations that match one of the regular expressions *allowed* are ignored. Without
+    *path* the sandbox begins empty.
     """
     middlewares: list[ContractMiddleware] = []
 
@@ -185,7 +189,7 @@ def sandbox(
     filled_database: tuple[Path, SandboxTarget],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Sandbox]:
-    """Start a sandbox with a copy of that database; check its traffic by the contract."""
+    """Start a sandbox with a copy of `filled_database`; its traffic is checked."""
     path = tmp_path_factory.mktemp("server") / "sandbox.db"
     copyfile(filled_database[0], path)
     with checked_sandbox(path) as sandbox:
@@ -196,7 +200,7 @@ def sandbox(
 def target(
     filled_database: tuple[Path, SandboxTarget], sandbox: Sandbox
 ) -> SandboxTarget:
-    """Return the target of `filled_database`, with the sandbox that now has its data."""
+    """Return the target of `filled_database` in the fixture `sandbox`."""
     return replace(filled_database[1], sandbox=sandbox)
 
 
@@ -231,7 +235,7 @@ def tls_sandbox(tls_context: ssl.SSLContext) -> Iterator[Sandbox]:
 
 
 class SenderThread:
-    """A sender as a thread, with the pipes of a process; quicker to start.
+    """A sender that runs as a thread and has the pipes of a process; it starts quicker.
 
     Tests in which the process matters run pytest in a separate process, whose sender is a
     process.
@@ -251,9 +255,9 @@ class SenderThread:
     def _run(self) -> None:
         with suppress(OSError), self._requests, self._answers:
             self._requests.readline()
-            serve(iter(self._requests.readline, b""), self._say)
+            serve(iter(self._requests.readline, b""), self._send)
 
-    def _say(self, message: protocol.Message) -> None:
+    def _send(self, message: protocol.Message) -> None:
         self._answers.write(protocol.encode(message))
 
     def poll(self) -> int | None:
@@ -273,7 +277,7 @@ def sender_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 def pytester(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> pytest.Pytester:
-    """Return pytest's own fixture, with plugins blocked that most runs do not need."""
+    """Return pytest's own fixture; runs load no plugins that most tests do not need."""
     unused = ("schemathesis", "hypothesispytest", "rerunfailures", "pytest-bdd")
     blocked = " ".join(f"-p no:{name}" for name in unused)
     monkeypatch.setenv("PYTEST_ADDOPTS", blocked)
@@ -297,6 +301,7 @@ class PytestRun:
 
     @property
     def journals(self) -> list[Path]:
+        """The journals in ``.zephyr``, sorted by name, without the files of workers."""
         paths = sorted((self.path / ".zephyr").glob("*.jsonl"))
         return [path for path in paths if ".gw" not in path.name]
 
@@ -334,22 +339,22 @@ def run_zephyr(
 ) -> Callable[..., PytestRun]:
     """Return a function that runs pytest with reporting on, to the phase of *target*.
 
-    Unless told otherwise, it checks that the plugin does not change the exit code: it is
-    the one that follows from the outcomes, or that of the same run without the plugin.
+    With *check_exit_code* it checks that the plugin does not change the exit code: that
+    follows from the outcomes, or it is that of the same run without the plugin.
     """
 
     def run(*args: object, check_exit_code: bool = True, **options: Any) -> PytestRun:
         ran = run_pytest("--zephyr", *args, **options)
         if check_exit_code and ran.ret != expected_exit_code(ran):
-            foreign = [each for each in args if not str(each).startswith("--zephyr")]
-            assert ran.ret == run_pytest("--no-zephyr", *foreign, **options).ret
+            others = [each for each in args if not str(each).startswith("--zephyr")]
+            assert ran.ret == run_pytest("--no-zephyr", *others, **options).ret
         return ran
 
     return run
 
 
 def expected_exit_code(ran: PytestRun) -> int | None:
-    """Return the exit code that follows from the outcomes, `None` if nothing shows them."""
+    """Return the exit code that follows from the outcomes, `None` if none are printed."""
     try:
         outcomes = ran.result.parseoutcomes()
     except ValueError:
@@ -428,3 +433,12 @@ def run_shown_command(
 needs_xdist = pytest.mark.skipif(
     importlib.util.find_spec("xdist") is None, reason="pytest-xdist is not installed"
 )
+
+
+def without_and_with_xdist(workers: int) -> list[Any]:
+    """Return the flags for two runs: none, and those for *workers* of pytest-xdist."""
+    flags = [f"-n{workers}"]
+    return [
+        pytest.param([], id="one process"),
+        pytest.param(flags, id="xdist", marks=needs_xdist),
+    ]

@@ -10,13 +10,15 @@ from collections.abc import Generator
 import pytest
 
 
-#: The limits of a text, and of each line in it.
+#: Lines of a text that are kept: one half from its beginning, one from its end.
 MAX_LINES = 150
+
+#: Characters of a line that are kept, in the same way.
 MAX_LINE_CHARACTERS = 2000
 
 
 def shorten(text: str) -> str:
-    """Return the beginning and the end of a long *text*, and of its long lines."""
+    """Return *text* without its middle if it is long, and so for each of its lines."""
     lines = text.splitlines()
     if len(lines) > MAX_LINES:
         left_out = f"[{len(lines) - MAX_LINES} lines left out]"

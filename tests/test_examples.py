@@ -1,4 +1,4 @@
-"""Every example runs as its README says, and its results are in Zephyr."""
+"""Every example runs, and its results are in the embedded server."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from pytest_zephyr.sandbox import Store
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
-#: By example, the status of each test case in Zephyr, by its id or Alt ID.
-EXPECTED: dict[str, dict[int | str, str | None]] = {
+#: The expected statuses by example: `None` if a test case was not executed. A test case
+#: has its Alt ID here, or else its id.
+EXPECTED_STATUSES: dict[str, dict[int | str, str | None]] = {
     "api": {301: "1", 302: "1", 303: "4"},
     "drift": {801: "1", 802: "1"},
     "gherkin": {701: "1", 702: "1", "CART-2": "1", 703: "1", 704: "1"},
@@ -26,8 +27,8 @@ EXPECTED: dict[str, dict[int | str, str | None]] = {
     "selenium": {401: "1", 402: "1", 403: "2"},
 }
 
-#: By example, the names of attached files by test case.
-ATTACHED: dict[str, dict[int | str, list[str]]] = {
+#: The names of the files that an example attaches, by test case.
+EXPECTED_FILES: dict[str, dict[int | str, list[str]]] = {
     "api": {
         301: ["post_orders.txt", "get_orders_1.txt"],
         302: ["get_orders_999.txt"],
@@ -48,12 +49,12 @@ COMMANDS = {
 
 
 def test_every_example_is_listed():
-    found = {path.name for path in EXAMPLES.iterdir() if path.is_dir()} - {"ci"}
+    examples = {path.name for path in EXAMPLES.iterdir() if path.is_dir()} - {"ci"}
 
-    assert found == set(EXPECTED)
+    assert examples == set(EXPECTED_STATUSES)
 
 
-@pytest.mark.parametrize("name", sorted(EXPECTED))
+@pytest.mark.parametrize("name", sorted(EXPECTED_STATUSES))
 def test_example_runs(pytester, monkeypatch, name):
     # Enable the plugins that the fixture pytester disables.
     monkeypatch.delenv("PYTEST_ADDOPTS")
@@ -69,15 +70,17 @@ def test_example_runs(pytester, monkeypatch, name):
 
     assert result.ret == (1 if name in FAILING else 0)
     executions = read_executions(pytester.path / ".zephyr" / "sandbox.db")
-    assert {case: each.status for case, each in executions.items()} == EXPECTED[name]
+    assert {
+        case: each.status for case, each in executions.items()
+    } == EXPECTED_STATUSES[name]
     assert {
         case: [file for file, _, _ in each.attachments]
         for case, each in executions.items()
         if each.attachments
-    } == ATTACHED.get(name, {})
+    } == EXPECTED_FILES.get(name, {})
 
 
-@pytest.mark.parametrize("name", sorted(EXPECTED))
+@pytest.mark.parametrize("name", sorted(EXPECTED_STATUSES))
 def test_example_has_a_readme(name):
     assert (EXAMPLES / name / "README.md").read_text(encoding="utf-8").startswith("# ")
 

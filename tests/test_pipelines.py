@@ -21,9 +21,12 @@ from tests.conftest import SandboxTarget
 
 
 RECIPES = Path(__file__).parent.parent / "examples" / "ci"
+
+#: The address of Zephyr in the recipes.
 SERVER = "https://example.yourzephyr.com"
 SHARDS = 4
 
+#: The files of the project that the recipes test.
 PROJECT = {
     "pytest.ini": """
         [pytest]
@@ -61,12 +64,15 @@ class Step:
     env: Mapping[str, str]
 
 
-def steps_of(path: Path) -> dict[str, list[Step]]:
-    """Return the shell steps of each job by its name, ``test`` if there is only one."""
+def read_jobs(path: Path) -> dict[str, list[Step]]:
+    """Return the shell steps of each job of a recipe by the name of the job.
+
+    The name is ``test`` or ``report``.
+    """
     text = path.read_text(encoding="utf-8")
     service = path.stem.partition("-")[0]
     if service == "jenkins":
-        return _steps_of_jenkinsfile(text)
+        return _read_jenkinsfile(text)
     document: Any = yaml.safe_load(text)
     if service == "gitlab":
         jobs = {name: document[name] for name in ("test", "report") if name in document}
@@ -85,8 +91,8 @@ def steps_of(path: Path) -> dict[str, list[Step]]:
     }
 
 
-def _steps_of_jenkinsfile(text: str) -> dict[str, list[Step]]:
-    """Return the shell steps of a Jenkinsfile, which is written in Groovy."""
+def _read_jenkinsfile(text: str) -> dict[str, list[Step]]:
+    """Return the shell steps of the jobs of a Jenkinsfile, which is written in Groovy."""
     assert text.count("{") == text.count("}")
     test, _, report = text.partition("stage('Report')")
     jobs = {}
@@ -102,7 +108,7 @@ def _steps_of_jenkinsfile(text: str) -> dict[str, list[Step]]:
 
 @pytest.fixture
 def tools(tmp_path: Path) -> Path:
-    """A directory with the commands of a CI machine; ``pip`` does nothing."""
+    """Return a directory with the commands of a CI machine; ``pip`` does nothing."""
     directory = tmp_path / "bin"
     directory.mkdir()
     commands = {
@@ -118,7 +124,7 @@ def tools(tmp_path: Path) -> Path:
 
 
 @dataclass
-class Machine:
+class Runner:
     """Runs the jobs of one recipe, each in a checkout of its own."""
 
     path: Path
@@ -127,6 +133,7 @@ class Machine:
     service: str
 
     def checkout(self, name: str) -> Path:
+        """Write the files of the project into a new directory, and return it."""
         directory = self.path / name
         directory.mkdir()
         for file, text in PROJECT.items():
@@ -176,42 +183,41 @@ class Machine:
 
 
 @pytest.fixture
-def machine(
+def runner_for(
     tmp_path: Path, tools: Path, target: SandboxTarget
-) -> Callable[[Path], Machine]:
-    return lambda recipe: Machine(
-        tmp_path, tools, target, recipe.stem.partition("-")[0]
-    )
+) -> Callable[[Path], Runner]:
+    return lambda recipe: Runner(tmp_path, tools, target, recipe.stem.partition("-")[0])
 
 
 def recipes(*, shards: bool) -> list[Any]:
     """Return the recipes with or without shards as parameters of a test."""
-    found = [*RECIPES.glob("*.yml"), *RECIPES.glob("*.groovy")]
-    chosen = (path for path in sorted(found) if ("-shards" in path.stem) is shards)
+    paths = sorted([*RECIPES.glob("*.yml"), *RECIPES.glob("*.groovy")])
+    chosen = (path for path in paths if ("-shards" in path.stem) is shards)
     return [pytest.param(path, id=path.stem) for path in chosen]
 
 
-EXPECTED = {**dict.fromkeys(range(101, 106), "1"), 106: "2"}
+#: The status of each test case of `PROJECT`: 1 is Pass, 2 is Fail.
+EXPECTED_STATUSES = {**dict.fromkeys(range(101, 106), "1"), 106: "2"}
 
 
 @pytest.mark.parametrize("recipe", recipes(shards=False))
-def test_one_job_reports_its_results(machine, target, recipe):
-    (job,) = steps_of(recipe).values()
-    runner = machine(recipe)
+def test_one_job_reports_its_results(runner_for, target, recipe):
+    (job,) = read_jobs(recipe).values()
+    runner = runner_for(recipe)
     runner.checkout("test")
     done = list(runner.run(job, "test"))
 
     assert [each.returncode for each in done] == [0, 1, *[0] * (len(done) - 2)]
     assert "View results: " in done[1].stdout
-    assert target.statuses() == EXPECTED
+    assert target.statuses() == EXPECTED_STATUSES
     assert list((runner.path / "test" / "journals").glob("*.jsonl"))
     assert list((runner.path / "test").glob("zephyr.*"))
 
 
 @pytest.mark.parametrize("recipe", recipes(shards=True))
-def test_the_last_job_reports_the_results_of_all(machine, target, recipe):
-    jobs = steps_of(recipe)
-    runner = machine(recipe)
+def test_the_last_job_reports_the_results_of_all(runner_for, target, recipe):
+    jobs = read_jobs(recipe)
+    runner = runner_for(recipe)
     for shard in range(1, SHARDS + 1):
         name = f"test-{shard}"
         runner.checkout(name)
@@ -231,15 +237,15 @@ def test_the_last_job_reports_the_results_of_all(machine, target, recipe):
 
     assert [each.returncode for each in done] == [0] * len(done), done[1].stderr
     assert "View results: " in done[1].stdout
-    assert target.statuses() == EXPECTED
+    assert target.statuses() == EXPECTED_STATUSES
     assert list(report.glob("zephyr.*"))
 
 
 @pytest.mark.parametrize("recipe", [*recipes(shards=False), *recipes(shards=True)])
 def test_recipe_is_complete(recipe):
-    """It checks out, installs, reports and keeps artifacts, and contains no secret."""
+    """A recipe checks out, installs, reports, keeps artifacts and contains no secret."""
     text = recipe.read_text(encoding="utf-8")
-    *_, last = steps_of(recipe).values()
+    *_, last = read_jobs(recipe).values()
 
     assert re.search(r"checkout|checks out", text)
     assert re.search(r"upload-artifact|artifacts|archiveArtifacts|publish", text)
@@ -249,7 +255,7 @@ def test_recipe_is_complete(recipe):
     assert not re.search(r"ZEPHYR_TOKEN\s*[:=]\s*['\"]?[0-9a-f]{8}", text)
 
 
-def test_every_recipe_is_in_the_list():
+def test_the_readme_lists_every_recipe():
     readme = (RECIPES / "README.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"\]\((\S+)\)", readme))
 

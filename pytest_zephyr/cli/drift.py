@@ -124,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
         output.say_json(document)
     else:
         heading, quote = ("# Drift: ", "`") if args.markdown else ("", "")
-        counts_text = f"{cases} test cases, {len(tests)} tests"
+        counts_text = f"{plural(cases, 'test case')}, {plural(len(tests), 'test')}"
         end = "" if is_drift else ", no drift"
         name = f"{quote}{place.name}{quote}"
         output.say(f"{heading}{place_word} {name}: {counts_text}{end}")

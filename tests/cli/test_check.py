@@ -127,7 +127,7 @@ def test_the_places_above_an_unset_phase_are_checked(call, target):
     assert read_table(text)["phase"][1].startswith("no phase. Set zephyr_phase")
 
 
-#: By name of a bad answer: faults of the server, the step that fails, and its message.
+#: Faults of the server, the step that fails, and its message, by name of the bad answer.
 BAD_ANSWERS = {
     "401": ([], "credential", "does not accept the token in ZEPHYR_TOKEN."),
     "403": (
@@ -182,7 +182,7 @@ def test_a_bad_answer_fails_the_step_it_is_about(call, target, monkeypatch, name
     ],
     ids=["refused", "not resolved", "proxy"],
 )
-def test_without_an_answer_the_address_fails_with_the_reason(call, args, message):
+def test_an_address_without_an_answer_fails_with_the_reason(call, args, message):
     code, text = call("check", *NAMES, "--zephyr-retries=0", *args)
 
     assert code == 1
@@ -326,7 +326,9 @@ def test_an_error_says_why_nothing_is_listed(call, args, code, message):
     assert message in text
 
 
-def test_lists_have_details(call, target):
+def test_lists_show_which_statuses_are_inactive_and_which_phases_are_free_form(
+    call, target
+):
     target.sandbox.store.set_statuses([("1", "Pass", True), ("5", "Old", False)])
     _, statuses = call("list", "statuses")
     _, phases = call("list", "phases", *NAMES[:3])
@@ -360,7 +362,7 @@ def test_statuses_that_cannot_be_read_are_a_warning(call, target):
 @pytest.mark.parametrize(
     ("args", "last"),
     [([], "no problems found"), (["--zephyr-phase=Smok"], "1 problem found")],
-    ids=["none", "one"],
+    ids=["no problem", "one problem"],
 )
 def test_the_problems_are_counted(call, args, last):
     assert call("check", *NAMES, *args)[1].splitlines()[-1] == last

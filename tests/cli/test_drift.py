@@ -41,8 +41,8 @@ SUITE = """
 
 
 @pytest.fixture
-def prepared(pytester, target, target_variables):
-    """The directory of the suite; 101 to 106 and AUTH-1 are in the phase.
+def suite(pytester, target, target_variables):
+    """Write the suite and return its directory; 101 to 106 and AUTH-1 are in the phase.
 
     103 and 104 are marked as automated.
     """
@@ -68,7 +68,7 @@ def automate(target: SandboxTarget, case: int, script: str) -> None:
     assert answer.ok, answer.text
 
 
-def test_every_difference_is_listed(prepared, target, run_command):
+def test_every_difference_is_listed(suite, target, run_command):
     requests_before, writes_before = len(target.sandbox.requests), target.writes
     done = run_command("drift")
 
@@ -96,10 +96,10 @@ def test_every_difference_is_listed(prepared, target, run_command):
     assert done.ret == 1
     assert target.writes == writes_before
     assert len(target.sandbox.requests) - requests_before < 8
-    assert not (prepared / ".zephyr").exists()
+    assert not (suite / ".zephyr").exists()
 
 
-def test_json_and_markdown_have_the_differences(prepared, target, run_command):
+def test_json_and_markdown_have_the_differences(suite, target, run_command):
     as_json = json.loads(run_command("drift", "--json").out)
     lines = run_command("drift", "--markdown").out.splitlines()
 
@@ -118,9 +118,9 @@ def test_json_and_markdown_have_the_differences(prepared, target, run_command):
     assert "- `201` `Elsewhere` `test_m.py::test_elsewhere`" in lines
 
 
-def test_the_tests_are_selected_by_arguments_of_pytest(prepared, target, run_command):
+def test_the_tests_are_selected_by_arguments_of_pytest(suite, target, run_command):
     """Without drift the exit code is 0."""
-    (prepared / "map.csv").write_text("test_m.TestCart.*,102,103,104,105,106\n")
+    (suite / "map.csv").write_text("test_m.TestCart.*,102,103,104,105,106\n")
     selected = ("-k", "planned or alt or pay")
     done = run_command("drift", "--zephyr-map=map.csv", "--", *selected)
 
@@ -129,8 +129,8 @@ def test_the_tests_are_selected_by_arguments_of_pytest(prepared, target, run_com
     assert run_command("drift", "--", *selected).ret == 1
 
 
-def test_the_tests_are_taken_from_journals(prepared, target, run_command, run_pytest):
-    """Without names, those of the latest run in the journal directory."""
+def test_the_tests_are_taken_from_journals(suite, target, run_command, run_pytest):
+    """Without names, the latest run in the journal directory is read."""
     run_pytest("--zephyr", "--zephyr-push=never", "-k", "ignored")
     ran = run_pytest("--zephyr", "--zephyr-push=never", "-k", "planned or unmapped")
 
@@ -150,11 +150,11 @@ def test_the_tests_are_taken_from_journals(prepared, target, run_command, run_py
 
 @pytest.mark.parametrize("name", ["new.csv", "new.json"])
 def test_a_mapping_file_is_written_for_tests_without_a_case(
-    prepared, target, run_command, run_zephyr, name
+    suite, target, run_command, run_zephyr, name
 ):
     """It can be used although most of its rows have no test case yet."""
     done = run_command("drift", "--write-map", name)
-    path = prepared / name
+    path = suite / name
     text = path.read_text(encoding="utf-8")
 
     assert done.ret == 1
@@ -181,7 +181,7 @@ def test_a_mapping_file_is_written_for_tests_without_a_case(
 
 
 def test_a_folder_is_compared_instead_of_the_phase(
-    prepared, target, run_command, monkeypatch
+    suite, target, run_command, monkeypatch
 ):
     monkeypatch.delenv("ZEPHYR_PHASE")
     store = target.sandbox.store
@@ -205,7 +205,7 @@ def test_a_folder_is_compared_instead_of_the_phase(
 
 
 def test_tests_with_a_created_test_case_are_not_unmapped(
-    prepared, target, run_command, run_zephyr, monkeypatch
+    suite, target, run_command, run_zephyr, monkeypatch
 ):
     """The test case is found by its script, which the run that created it has set."""
     monkeypatch.setenv("ZEPHYR_UNMAPPED", "create")
@@ -238,9 +238,13 @@ def test_tests_with_a_created_test_case_are_not_unmapped(
             "pytest could not collect the tests (exit code 4)",
         ),
     ],
-)
+    ids=[
+        "two sources", "no journal", "no journals", "existing map", "no directory",
+        "no release", "no phase", "no test file", "invalid map",
+    ],
+)  # fmt: skip
 def test_drift_exits_with_two_if_nothing_was_compared(
-    prepared, run_command, args, message
+    suite, run_command, args, message
 ):
     done = run_command("drift", *args)
 
@@ -248,7 +252,7 @@ def test_drift_exits_with_two_if_nothing_was_compared(
     assert message in done.err
 
 
-def test_errors_of_the_collection_are_shown(prepared, pytester, run_command):
+def test_errors_of_the_collection_are_shown(suite, pytester, run_command):
     pytester.makepyfile(test_broken="import nonsense")
     done = run_command("drift")
 
@@ -257,18 +261,18 @@ def test_errors_of_the_collection_are_shown(prepared, pytester, run_command):
     assert "pytest could not collect the tests (exit code 2)" in done.err
 
 
-def test_five_thousand_cases_take_few_requests(prepared, target, run_command):
+def test_five_thousand_cases_take_less_than_20_requests(suite, target, run_command):
     store = target.sandbox.store
     store.schedule_all(target.phase, range(10_000, 15_000), [])
     requests_before = len(target.sandbox.requests)
     done = run_command("drift", "--", "-k", "planned")
 
-    assert "phase id 4001: 5007 test cases, 1 tests" in done.out
+    assert "phase id 4001: 5007 test cases, 1 test" in done.out
     assert len(target.sandbox.requests) - requests_before < 20
 
 
 def test_a_phase_that_does_not_exist_has_no_test_cases(
-    prepared, target, run_command, monkeypatch
+    suite, target, run_command, monkeypatch
 ):
     for name, value in (
         ("PROJECT", "Payments"),
@@ -283,14 +287,14 @@ def test_a_phase_that_does_not_exist_has_no_test_cases(
     assert done.out.splitlines() == [
         (
             "phase Payments > 1.0 > Nightly > New, which does not exist yet: 0 test"
-            " cases, 1 tests"
+            " cases, 1 test"
         ),
         "test cases with a test that are not in this phase: 1",
         "  101  Test case 101  test_m.py::test_planned",
     ]
 
 
-def test_the_example_does_what_its_readme_says(pytester, run_pytest, run_command):
+def test_drift_finds_the_differences_of_the_example(pytester, run_pytest, run_command):
     pytester.copy_example("drift")
     run_pytest("--zephyr", "--zephyr-url=sandbox")
     done = run_command("drift", "--zephyr-url=sandbox", "--", "-k", "not stock")

@@ -21,7 +21,7 @@ def test_a(zephyr):
 
 @pytest.fixture
 def journal(pytester, run_zephyr):
-    """The journal of a run that was not pushed, with an attachment."""
+    """Return the journal of a run that was not pushed, with an attachment."""
     pytester.makepyfile(SUITE)
     (journal,) = run_zephyr("--zephyr-push=never").journals
     return journal

@@ -1,4 +1,7 @@
-"""The most likely mistakes, and the line that a user reads about each."""
+"""The most likely mistakes, and the line that a user reads about each.
+
+A test has the name of its mistake.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +64,9 @@ def test_a_token_that_is_not_accepted(check, target, monkeypatch, token):
     )
 
 
-def test_an_address_pasted_from_the_browser_works(run_command, target, monkeypatch):
+def test_an_address_pasted_from_the_browser_is_accepted(
+    run_command, target, monkeypatch
+):
     """The path, the query and the fragment are removed."""
     monkeypatch.setenv("ZEPHYR_URL", f"{target.sandbox.url}/flex/html5/release/1?a=1#b")
     ran = run_command("check")

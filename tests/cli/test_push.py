@@ -39,7 +39,7 @@ def push(run_zephyr, run_command):
 
 @pytest.fixture
 def journal(pytester, run_zephyr):
-    """The journal of a run that was not pushed: 101 passed, 102 failed, 103 was skipped."""
+    """Return the journal of a run with a pass, a failure and a skip; nothing was sent."""
     pytester.makepyfile(
         """
         import pytest
@@ -165,22 +165,22 @@ def test_a_result_is_sent_once_its_test_case_is_in_the_phase(
 
 
 @pytest.mark.parametrize(
-    "is_pushed", [True, False], ids=["preview by the run", "only a journal"]
+    "has_preview", [True, False], ids=["preview by the run", "only a journal"]
 )
 def test_the_journal_of_a_dry_run_is_sent_only_if_it_is_named(
-    pytester, push, run_shown_command, run_zephyr, target, is_pushed
+    pytester, push, run_shown_command, run_zephyr, target, has_preview
 ):
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
-    args = () if is_pushed else ("--zephyr-push=never",)
+    args = () if has_preview else ("--zephyr-push=never",)
     ran = run_zephyr("--zephyr-dry-run", *args, check_exit_code=False)
-    assert ("1 test case: 1 would be reported (1 Pass)" in ran.text) == is_pushed
+    assert ("1 test case: 1 would be reported (1 Pass)" in ran.text) == has_preview
     code, printed = push()
 
     assert code == 0
     assert printed.startswith("nothing to send\n")
     assert f"{ran.journals[0]} is of a dry run. To send it: " in printed
     assert target.writes == []
-    assert run_shown_command(ran.text if is_pushed else printed).ret == 0
+    assert run_shown_command(ran.text if has_preview else printed).ret == 0
     assert target.statuses()[101] == "1"
     assert push() == (0, "nothing to send\n")
 
@@ -273,8 +273,7 @@ def test_the_worst_result_of_two_jobs_counts(pytester, push, run_zephyr, target)
         @pytest.mark.zephyr({own})
         def test_b(): pass
     """
-    monkeypatch = pytest.MonkeyPatch()
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         for shard, own in (("1", 102), ("2", 103)):
             patch.setenv("SHARD", shard)
             pytester.makepyfile(**{f"test_{shard}": source.format(bad="1", own=own)})
@@ -364,6 +363,7 @@ def test_a_journal_in_use_is_not_sent(pytester, push, journal, target):
 
 
 def test_only_delivered_journals_are_pruned(pytester, run_zephyr, target):
+    """The last 20 delivered journals stay."""
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
     (undelivered,) = run_zephyr("--zephyr-push=never").journals
     journals = [run_zephyr(check_exit_code=False).journals for _ in range(24)][-1]
@@ -428,7 +428,7 @@ def test_a_console_of_another_encoding_does_not_end_a_push(
 
 
 def test_other_journals_are_sent_if_one_has_invalid_options(push, journal, target):
-    """Somebody has edited the header of the first one."""
+    """The header of the first journal was edited."""
     damaged = journal.with_name("0000-damaged.jsonl")
     text = journal.read_text(encoding="utf-8")
     header = {
@@ -449,7 +449,7 @@ def test_other_journals_are_sent_if_one_has_invalid_options(push, journal, targe
 
 @pytest.mark.parametrize("flags", [(), ("--json",)], ids=["text", "json"])
 def test_a_credential_in_an_invalid_option_is_not_shown(push, journal, flags):
-    """Somebody has put it into the header of the journal."""
+    """The credential is in the header of the journal."""
     token = os.environ["ZEPHYR_TOKEN"]
     code, printed = push(copy_with_options(journal, comment=f"{token}\x1b"), *flags)
 
@@ -509,7 +509,7 @@ def copy_with_options(journal: Path, **options: str) -> Path:
 
 @pytest.fixture
 def other_server(start_server):
-    """A server that only an edited header names."""
+    """Start a server that only an edited header names."""
     return start_server(lambda _request: answer({"id": 1}))
 
 
@@ -535,7 +535,7 @@ def test_an_address_that_only_a_header_names_gets_no_credential(
 def test_the_command_that_is_printed_sends_to_the_server_that_it_names(
     push, run_shown_command, journal, target, monkeypatch
 ):
-    """Without a terminal, the address is not asked for but in the printed command."""
+    """Without a terminal, push does not ask, but prints a command with the address."""
     monkeypatch.delenv("ZEPHYR_URL")
     code, printed = push(journal)
     assert code == 2
@@ -545,10 +545,12 @@ def test_the_command_that_is_printed_sends_to_the_server_that_it_names(
 
 
 @pytest.mark.parametrize(
-    ("reply", "sent"), [("y\n", True), ("n\n", False), ("\n", False), ("", False)]
+    ("reply", "is_sent"),
+    [("y\n", True), ("n\n", False), ("\n", False), ("", False)],
+    ids=["yes", "no", "empty line", "end of input"],
 )
 def test_a_person_at_a_terminal_is_asked(
-    push, journal, target, monkeypatch, reply, sent
+    push, journal, target, monkeypatch, reply, is_sent
 ):
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
@@ -561,12 +563,12 @@ def test_a_person_at_a_terminal_is_asked(
 
     question = f"Send the credential to {target.sandbox.url}? [y/N] "
     assert question in screen.getvalue()
-    assert code == (0 if sent else 2)
-    assert bool(target.sandbox.requests) == sent
+    assert code == (0 if is_sent else 2)
+    assert bool(target.sandbox.requests) == is_sent
 
 
 def test_ids_of_a_header_are_not_used_on_another_server(push, journal, target):
-    """There, the ids belong to something else."""
+    """On another server, the ids belong to something else."""
     other = copy_with_options(journal, url="https://zephyr.example")
     code, printed = push("--zephyr-url", target.sandbox.url, other)
 
@@ -637,7 +639,7 @@ def test_the_printed_command_replaces_typos_that_were_fixed_since_the_run(
 def test_the_printed_command_names_all_journals_of_a_run(
     pytester, run_zephyr, push, run_shown_command, target, monkeypatch
 ):
-    """It also has the current zephyr_create, if that differs."""
+    """The command also has the current zephyr_create, if that differs."""
     monkeypatch.delenv("ZEPHYR_PHASE")
     names = "[pytest]\nzephyr_project = Payments\nzephyr_release = name:1.0\n"
     names += "zephyr_cycle = Nightly\nzephyr_phase = New\n"
@@ -684,7 +686,7 @@ def test_the_printed_command_unsets_a_place_that_is_no_longer_set(
         ({}, ["-o"]),
         ({}, ["--zephyr-url", "--zephyr-journal=-j"]),
     ],
-    ids=["-c", "below", "-o", "dash"],
+    ids=["-c", "ini file below", "-o", "value with a dash"],
 )
 def test_a_printed_command_finds_the_settings_of_its_run(
     pytester, run_zephyr, run_shown_command, target, monkeypatch, files, args
@@ -704,7 +706,8 @@ def test_a_printed_command_finds_the_settings_of_its_run(
         args = ["-o", f"zephyr_url={url}"]
     elif args[0] == "--zephyr-url":
         args = [f"--zephyr-url={url}", *args[1:]]
-    ran = run_zephyr(*args, "--zephyr-dry-run", *["sub"][: args != ["sub"]])
+    paths = [] if "sub" in args else ["sub"]
+    ran = run_zephyr(*args, "--zephyr-dry-run", *paths)
     assert "dry run: to send it" in ran.text
     target.sandbox.faults.add(Fault("PUT", status=503, times=None))
     failed = run_shown_command(ran.text)

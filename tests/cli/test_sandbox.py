@@ -28,7 +28,7 @@ posix_shell = pytest.mark.skipif(
 
 @contextmanager
 def running_sandbox(*args: str, cwd: Path) -> Iterator[list[str]]:
-    """Run the command, and yield the lines that it prints while it serves."""
+    """Run the command, and yield the lines that it prints when it starts."""
     server = subprocess.Popen(
         [sys.executable, "-m", "pytest_zephyr", "sandbox", "--port=0", *args],
         stdout=subprocess.PIPE,
@@ -70,12 +70,12 @@ def exported_variables(lines: list[str]) -> dict[str, str]:
         (["--db", "new/a.db"], "new/a.db", "new"),
         (["--db", "a.db"], "a.db", None),
     ],
-    ids=["journals", "a new directory", "a directory that was there"],
+    ids=["default", "a new directory", "an existing directory"],
 )
 def test_the_database_is_for_its_owner_and_not_for_git(
     tmp_path, args, database, ignored
 ):
-    """It has credentials. A directory that exists already gets no ``.gitignore``."""
+    """The database has credentials. An existing directory gets no ``.gitignore``."""
     assert "Zephyr sandbox at" in start_and_stop(*args, cwd=tmp_path)[0]
 
     for path in tmp_path.glob(f"{database}*"):

@@ -29,7 +29,10 @@ SUITE = """
 
 @pytest.fixture
 def check(pytester, run_zephyr, target):
-    """Collect `SUITE`; nothing may be written to the server or to ``.zephyr``."""
+    """Return a function that collects `SUITE`, and checks that nothing is written.
+
+    Neither the server nor the directory ``.zephyr`` may change.
+    """
     target.sandbox.store.add_case(target.release, testcase_id=201)
     pytester.makepyfile(test_shop=SUITE)
 
@@ -108,9 +111,9 @@ def test_only_planned_lists_what_would_run(check):
     assert "3 test cases of 2 tests: 3 in the phase" in ran.text
 
 
-@pytest.mark.parametrize("args", [["--zephyr-push=never"], ["--zephyr-url=sandbox"]])
-def test_only_the_markers_are_checked_without_a_server(check, target, args):
-    ran = check(*args)
+@pytest.mark.parametrize("flag", ["--zephyr-push=never", "--zephyr-url=sandbox"])
+def test_only_the_markers_are_checked_without_a_server(check, target, flag):
+    ran = check(flag)
 
     assert "5 test cases of 5 tests: not looked up, because " in ran.text
     assert "zephyr: test_shop.py::test_invalid: " in ran.text

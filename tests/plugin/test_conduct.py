@@ -14,6 +14,7 @@ from pytest_zephyr.cli import main
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.sandbox import Fault
 from tests.conftest import needs_xdist
+from tests.conftest import without_and_with_xdist
 from tests.conftest import without_tag
 
 
@@ -29,7 +30,7 @@ SUITE = """
 
 STATUSES = (400, 401, 403, 404, 413, 429, 500, 503)
 
-#: Functions that a run calls.
+#: Functions that a run calls; a test replaces each by one that raises an error.
 FUNCTIONS = [
     "pytest_zephyr.plugin.collection.marks.Marks.of",
     "pytest_zephyr.plugin.collection.items.item_of",
@@ -138,7 +139,7 @@ BAD_SERVERS = {
 def test_bad_server_changes_the_exit_code_only_with_on_error_fail(
     pytester, run_zephyr, target, fault, policy, ret
 ):
-    """A server that hangs does not hold the run."""
+    """The deadline ends the wait for a server that hangs."""
     pytester.makepyfile(SUITE.format(body="pass"))
     target.sandbox.faults.add(replace(fault, times=None))
     ran = run_zephyr(
@@ -195,7 +196,7 @@ def test_wrong_token_is_reported_with_what_to_do(
 
 
 @pytest.mark.parametrize(
-    ("args", "shown"),
+    ("args", "messages"),
     [
         (["--zephyr-push=never"], []),
         (
@@ -207,22 +208,26 @@ def test_wrong_token_is_reported_with_what_to_do(
         ),
         (["--zephyr-dry-run"], ["dry run: *", "  test case 101: Pass on execution *"]),
     ],
-    ids=["as asked", "a problem", "a dry run"],
+    ids=["push never", "unreachable", "dry run"],
 )
-def test_quiet_keeps_whole_messages(pytester, run_zephyr, args, shown):
-    """Problems with both their lines, and the dry run."""
+def test_quiet_keeps_whole_messages(pytester, run_zephyr, args, messages):
+    """A problem is shown with both its lines, and a dry run with its preview."""
     pytester.makepyfile(SUITE.format(body="pass"))
     ran = run_zephyr("-q", *args)
 
     lines = ran.result.stdout.lines
-    ran.result.stdout.fnmatch_lines(shown, consecutive=True)
-    assert bool(shown) == any(" zephyr " in line for line in lines)
-    second = [before for before, line in pairwise(lines) if "send them later" in line]
-    assert all(" kept in " in before for before in second)
+    ran.result.stdout.fnmatch_lines(messages, consecutive=True)
+    assert bool(messages) == any(" zephyr " in line for line in lines)
+    first_lines = [
+        before for before, line in pairwise(lines) if "send them later" in line
+    ]
+    assert all(" kept in " in line for line in first_lines)
 
 
 @pytest.mark.parametrize("auth", ["token", "basic", "cookie", "auto"])
-def test_every_login_delivers(pytester, run_zephyr, target, monkeypatch, auth):
+def test_results_are_delivered_with_every_kind_of_login(
+    pytester, run_zephyr, target, monkeypatch, auth
+):
     if auth in {"basic", "cookie"}:
         monkeypatch.setenv("ZEPHYR_USERNAME", target.sandbox.username)
         monkeypatch.setenv("ZEPHYR_PASSWORD", target.sandbox.password)
@@ -245,13 +250,11 @@ def test_directory_that_is_not_writable_is_a_warning(pytester, run_zephyr, targe
     assert "could not be written" in ran.text
 
 
-@pytest.mark.parametrize("args", [[], ["-n2"]], ids=["one process", "n2"])
+@pytest.mark.parametrize("args", without_and_with_xdist(2))
 def test_journal_that_cannot_be_created_is_a_warning(
     pytester, run_zephyr, target, args
 ):
-    """A file where the directory should be: the results are sent from memory."""
-    if args:
-        pytest.importorskip("xdist")
+    """A file has the name of the directory, and the results are sent from memory."""
     (pytester.path / ".zephyr").write_text("in the way", encoding="utf-8")
     pytester.makepyfile(SUITE.format(body="pass"))
     ran = run_zephyr(*args, subprocess=bool(args))
@@ -261,11 +264,11 @@ def test_journal_that_cannot_be_created_is_a_warning(
     assert "nothing was lost" in ran.text
 
 
-@pytest.mark.parametrize("checked", [True, False], ids=["checked", "not checked"])
+@pytest.mark.parametrize("is_checked", [True, False], ids=["checked", "not checked"])
 def test_variables_that_tests_set_do_not_reach_the_sender(
-    pytester, run_zephyr, target, checked
+    pytester, run_zephyr, target, is_checked
 ):
-    """It uses the proxies and certificates that were set when the run started."""
+    """The sender uses the variables that were set when the run started."""
     pytester.makepyfile(
         """
         import os, pytest
@@ -276,7 +279,7 @@ def test_variables_that_tests_set_do_not_reach_the_sender(
             os.environ["REQUESTS_CA_BUNDLE"] = "/nowhere"
         """
     )
-    if not checked:
+    if not is_checked:
         target.sandbox.faults.add(Fault("GET", "*/user/current", status=503, times=1))
     # In a process of its own, because it leaves its environment changed.
     run_zephyr("--zephyr-retries=0", check_exit_code=False, subprocess=True)
@@ -329,8 +332,8 @@ def test_journal_that_a_test_damages_is_written_again_or_reported_as_damaged(
     if "mine" in spoil:
         assert "kept in" not in ran.text
         return
-    whole = spoil == "shutil.rmtree(directory)"
-    assert run_shown_command(ran.text).ret == (0 if whole else 1)
+    is_complete = spoil == "shutil.rmtree(directory)"
+    assert run_shown_command(ran.text).ret == (0 if is_complete else 1)
     assert (target.statuses()[101], target.statuses()[102]) == ("1", "2")
 
 
@@ -426,7 +429,7 @@ def test_results_are_written_when_the_disk_has_space_again(
     assert target.statuses()[102] == "2"
 
 
-def test_journal_directory_ignores_itself(pytester, run_zephyr):
+def test_git_ignores_the_journal_directory(pytester, run_zephyr):
     pytester.makepyfile(SUITE.format(body="pass"))
     run_zephyr()
 
@@ -442,7 +445,7 @@ def raise_error(*_args: object, **_more: object) -> None:
     raise ZeroDivisionError("on purpose")
 
 
-#: The step of a run that fails, and the function that it calls.
+#: Functions that raise an error, by the place of the error in a run.
 PLACES = {
     "header": "pytest_zephyr.plugin.startup_check.StartupCheck._where",
     "summary": "pytest_zephyr.plugin.reporter.ZephyrReporter._write_summary",
@@ -458,6 +461,7 @@ PLACES = {
 def test_internal_error_is_reported_and_sets_the_exit_code(
     pytester, run_zephyr, monkeypatch, place
 ):
+    """The exit code stays 0 only if the function that sets it raises the error."""
     pytester.makepyfile(SUITE.format(body="pass"))
     monkeypatch.setattr(PLACES[place], raise_error)
     ran = run_zephyr("--zephyr-on-error=fail", check_exit_code=False)
@@ -485,7 +489,9 @@ def test_pytest_options_that_only_print_need_no_settings(pytester, run_pytest, f
     assert ran.journals == []
 
 
-def test_values_of_secret_parameters_stay_out_of_notes(pytester, run_zephyr, target):
+def test_values_of_secret_parameters_stay_out_of_notes_and_output(
+    pytester, run_zephyr, target
+):
     pytester.makepyfile(
         """
         import pytest

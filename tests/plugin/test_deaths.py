@@ -19,7 +19,7 @@ from tests.conftest import SandboxTarget
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs kill -9")
 
-FIXTURES = """
+BEFORE = """
     import os
     import signal
     import pytest
@@ -48,7 +48,7 @@ AFTER = """
     def test_after(): pass
 """
 
-#: When the test process dies, with the parts of the test that kills it.
+#: When the test process dies, and the parts of the test that kills it (see `VICTIM`).
 DEATHS = {
     "call": {"case": 102, "fixture": "", "body": "die()"},
     "setup": {"case": 103, "fixture": "dies_in_setup", "body": "pass"},
@@ -66,7 +66,7 @@ def test_tests_of_killed_workers_are_crashed_or_failed(
 ):
     """A new worker runs the remaining tests."""
     victims = [VICTIM.format(**death) for death in DEATHS.values()]
-    pytester.makepyfile("".join([FIXTURES, *victims, AFTER]))
+    pytester.makepyfile("".join([BEFORE, *victims, AFTER]))
     ran = run_zephyr(workers, subprocess=True, check_exit_code=False)
 
     assert target.statuses() == {
@@ -83,7 +83,7 @@ def test_push_after_a_kill_sends_each_result_once(
     run_command, pytester, run_zephyr, target, death
 ):
     """Tests that had not started keep their status in Zephyr."""
-    pytester.makepyfile(FIXTURES + VICTIM.format(**DEATHS[death]) + AFTER)
+    pytester.makepyfile(BEFORE + VICTIM.format(**DEATHS[death]) + AFTER)
     ran = run_zephyr("-p", "no:randomly", subprocess=True, check_exit_code=False)
     assert target.writes == []
 
@@ -120,7 +120,7 @@ MANY = """
 def many_tests(
     pytester: pytest.Pytester, target: SandboxTarget, target_variables: None
 ) -> None:
-    """300 tests, each with a test case in the phase; every seventh fails."""
+    """Write 300 tests, each with a test case in the phase; every seventh fails."""
     target.sandbox.store.schedule_all(target.phase, range(1000, 1300))
     pytester.makepyfile(test_many=MANY)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import needs_xdist
+from tests.conftest import without_and_with_xdist
 from tests.conftest import without_tag
 
 
@@ -14,10 +15,10 @@ PNG = b"\x89PNG\r\n\x1a\n picture"
 @pytest.mark.parametrize(
     "args",
     [[], pytest.param(["-n2"], marks=needs_xdist), ["-p", "no:logging", "-s"]],
-    ids=["one process", "workers", "no capture"],
+    ids=["one process", "xdist", "no capture"],
 )
 def test_evidence_of_a_test_reaches_its_execution(pytester, run_zephyr, target, args):
-    """Whether the test, a fixture, its finalizer or a helper records it; files are copied."""
+    """The test, a fixture, a finalizer or a helper may record it; files are copied."""
     pytester.makepyfile(
         """
         import pytest
@@ -175,8 +176,8 @@ def test_fixture_does_nothing_while_reporting_is_off(pytester, run_pytest):
     assert not (pytester.path / ".zephyr").exists()
 
 
-@pytest.mark.parametrize("dist", [[], pytest.param(["-n1"], marks=needs_xdist)])
-def test_last_attempt_counts_with_its_own_evidence(pytester, run_zephyr, target, dist):
+@pytest.mark.parametrize("args", without_and_with_xdist(1))
+def test_last_attempt_counts_with_its_own_evidence(pytester, run_zephyr, target, args):
     """Comments, files and output of the first attempt are not sent."""
     pytest.importorskip("pytest_rerunfailures")
     pytester.makepyfile(
@@ -197,7 +198,7 @@ def test_last_attempt_counts_with_its_own_evidence(pytester, run_zephyr, target,
         """
     )
     run_zephyr(
-        "-p", "rerunfailures", "--zephyr-capture=all", *dist, check_exit_code=False
+        "-p", "rerunfailures", "--zephyr-capture=all", *args, check_exit_code=False
     )
 
     execution = target.execution(101)
@@ -242,7 +243,10 @@ def test_evidence_of_a_killed_worker_is_sent(pytester, run_zephyr, target):
 
 
 def test_steps_are_reported_on_the_steps_of_the_test_case(pytester, run_zephyr, target):
-    """By number or text; the worst result counts. Notes list steps that Zephyr lacks."""
+    """A number or a text names the step, and the worst result of all tests counts.
+
+    Notes list the steps that the test case does not have.
+    """
     store = target.sandbox.store
     steps = ["Open the <b>page</b>", "Log in", "Pay", "Log out"]
     store.add_case(target.release, testcase_id=7, steps=steps)
@@ -341,7 +345,7 @@ def test_captured_output_is_one_attachment(
 def test_attachment_that_is_too_large_is_left_out_and_named(
     pytester, run_zephyr, target
 ):
-    """Larger than one file may be, or than what is left of the limit for the run."""
+    """A file may exceed the limit of a file, or the rest of the limit of the run."""
     pytester.makeini("[pytest]\nzephyr_attach_max_total = 3K")
     pytester.makepyfile(
         """
@@ -373,7 +377,7 @@ def test_attachment_that_is_too_large_is_left_out_and_named(
 
 
 def test_file_that_many_tests_attach_is_stored_once(pytester, run_zephyr, target):
-    """One request sends it to all its executions."""
+    """One request attaches it to all executions."""
     pytester.makepyfile(
         """
         import pytest
@@ -424,11 +428,11 @@ def test_notes_name_job_and_commit_and_their_whole_text_is_attached(
     assert "row 150" not in execution.comment
 
 
+@needs_xdist
 def test_comments_are_sent_if_a_worker_cannot_write_its_journal(
     pytester, run_zephyr, target
 ):
-    """They reach the controller with the reports of pytest-xdist; files are named as missing."""
-    pytest.importorskip("xdist")
+    """The comments are in the reports of pytest-xdist; files are named as left out."""
     pytester.makeconftest(
         """
         import os

@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+from tests.conftest import without_and_with_xdist
+
 
 pytest.importorskip("pytest_bdd")
 
@@ -78,11 +80,9 @@ def suite(pytester):
     pytester.makepyfile(test_cart=STEPS)
 
 
-@pytest.mark.parametrize("args", [(), ("-n2",)], ids=["alone", "workers"])
+@pytest.mark.parametrize("args", without_and_with_xdist(2))
 def test_the_closest_tag_wins(suite, target, run_zephyr, args):
-    """Tags of examples win over those of the scenario, these over those of the feature."""
-    if args:
-        pytest.importorskip("xdist")
+    """Tags of examples replace those of the scenario, and these those of the feature."""
     target.schedule(110, alt="CART-1")
     ran = run_zephyr(*args, subprocess=bool(args))
 

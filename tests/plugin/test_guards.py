@@ -10,6 +10,7 @@ import pytest
 import pytest_zephyr
 from pytest_zephyr.plugin.guard import Bugs
 from pytest_zephyr.plugin.guard import guarded
+from tests.conftest import needs_xdist
 
 
 def run_python(code: str) -> str:
@@ -24,6 +25,7 @@ def run_python(code: str) -> str:
     return done.stdout
 
 
+#: The source of a set of libraries that take long to import.
 HEAVY = "{'requests', 'urllib3', 'flask', 'sqlalchemy'}"
 
 
@@ -37,13 +39,15 @@ def test_loading_the_plugin_imports_nothing_heavy():
 
 @pytest.fixture
 def no_other_plugins(monkeypatch):
-    """Load no other plugins, which may import what ours must not."""
+    """Load no other plugins, because they may import what ours must not import."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
 
 @pytest.mark.usefixtures("no_other_plugins")
 @pytest.mark.parametrize(
-    "args", [[], ["--no-zephyr"], ["-o", "zephyr=true", "--collect-only"]]
+    "args",
+    [[], ["--no-zephyr"], ["-o", "zephyr=true", "--collect-only"]],
+    ids=["default", "flag", "collect-only"],
 )
 def test_a_run_without_reporting_imports_and_registers_nothing(pytester, args):
     """No HTTP library and no plugin object; only the entry point is loaded."""
@@ -61,17 +65,19 @@ def test_a_run_without_reporting_imports_and_registers_nothing(pytester, args):
     )
     result = pytester.runpytest_subprocess("-p", "zephyr", "--strict-markers", *args)
 
-    modules = "plugin table"
-    named = ["pytest_zephyr", *(f"pytest_zephyr.{each}" for each in modules.split())]
     result.stdout.fnmatch_lines(
-        ["heavy: []", "ours: ['zephyr']", f"modules: {' '.join(sorted(named))}"]
+        [
+            "heavy: []",
+            "ours: ['zephyr']",
+            "modules: pytest_zephyr pytest_zephyr.plugin pytest_zephyr.table",
+        ]
     )
     assert not (pytester.path / ".zephyr").exists()
 
 
 @pytest.mark.usefixtures("no_other_plugins")
+@needs_xdist
 def test_workers_do_not_import_an_http_library(pytester, monkeypatch):
-    pytest.importorskip("xdist")
     pytester.makepyfile(
         f"""
         import sys
@@ -121,7 +127,7 @@ def test_public_names_are_those_documented():
 
 
 def test_warning_can_be_filtered_by_its_public_name(pytester, run_zephyr):
-    """``-W error::pytest_zephyr.PytestZephyrWarning`` makes it an error of that test."""
+    """``-W error::pytest_zephyr.PytestZephyrWarning`` makes it an error of its test."""
     pytester.makepyfile(
         """
         import pytest
@@ -142,7 +148,7 @@ def test_warning_can_be_filtered_by_its_public_name(pytester, run_zephyr):
 
 
 class Guarded:
-    """An object with a guarded hook that raises what it is given."""
+    """An object with a guarded hook that raises the error it gets."""
 
     def __init__(self) -> None:
         self.bugs = Bugs()

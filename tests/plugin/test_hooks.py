@@ -8,7 +8,7 @@ from typing import get_type_hints
 import pytest
 
 from pytest_zephyr import ZephyrRecord
-from tests.conftest import needs_xdist
+from tests.conftest import without_and_with_xdist
 from tests.conftest import without_tag
 
 
@@ -28,11 +28,14 @@ CASES = """
 """
 
 
-@pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
+@pytest.mark.parametrize("args", without_and_with_xdist(1))
 def test_cases_of_a_hook_replace_those_of_the_marker(
     pytester, run_zephyr, target, args
 ):
-    """`None` keeps those of the marker, an empty list removes them; markers are accepted."""
+    """`None` keeps those of the marker, and an empty list removes them.
+
+    A hook may return markers, too.
+    """
     target.schedule(110, alt="ALT-1")
     pytester.makeconftest(CASES)
     pytester.makepyfile(
@@ -75,7 +78,7 @@ def test_cases_of_a_hook_replace_those_of_the_marker(
 def test_hook_that_fails_is_a_warning_on_the_test(
     pytester, run_zephyr, target, body, message
 ):
-    """It names the plugin and the test; other tests are reported."""
+    """The warning names the plugin and the test; other tests are reported."""
     pytester.makeconftest(
         f"""
         def pytest_zephyr_cases(item):
@@ -100,9 +103,9 @@ def test_hook_that_fails_is_a_warning_on_the_test(
     assert target.statuses()[102] == "1"
 
 
-@pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
+@pytest.mark.parametrize("args", without_and_with_xdist(1))
 def test_record_hook_runs_before_fixtures_end(pytester, run_zephyr, target, args):
-    """It can take a screenshot, and remove a secret from the failure text."""
+    """The hook can take a screenshot, and remove a secret from the failure text."""
     pytester.makeconftest(
         """
         def pytest_zephyr_record(item, record):
@@ -154,6 +157,7 @@ def test_record_hook_runs_before_fixtures_end(pytester, run_zephyr, target, args
 @pytest.mark.parametrize(
     ("args", "passed", "failed"),
     [([], 2, 0), (["-W", "error::pytest.PytestWarning"], 0, 2)],
+    ids=["default", "-W error"],
 )
 def test_record_hook_that_raises_is_a_warning(
     pytester, run_zephyr, target, args, passed, failed, error
@@ -214,7 +218,9 @@ def test_ctrl_c_in_a_record_hook_ends_the_run(pytester, run_zephyr, target):
     assert target.statuses()[102] is None
 
 
-def test_marker_without_test_cases_adds_to_the_next_level(pytester, run_zephyr, target):
+def test_marker_without_test_cases_adds_evidence_to_the_next_level(
+    pytester, run_zephyr, target
+):
     pytester.makepyfile(
         """
         import pytest
@@ -248,15 +254,15 @@ def test_marker_without_test_cases_adds_to_the_next_level(pytester, run_zephyr, 
         assert message in ran.text
 
 
-def test_record_words_are_literal_types():
-    """A type checker finds comparisons with a word that pytest does not use."""
+def test_when_and_outcome_of_a_record_have_literal_types():
+    """A type checker reports a comparison with a word that pytest does not use."""
     hints = get_type_hints(ZephyrRecord)
 
     assert get_args(hints["when"]) == ("setup", "call", "teardown")
     assert get_args(hints["outcome"]) == ("passed", "failed", "skipped")
 
 
-def test_fixtures_are_listed_with_an_example(pytester, run_pytest):
+def test_fixture_is_listed_with_an_example(pytester, run_pytest):
     ran = run_pytest("--fixtures")
 
     assert 'as ``zephyr.attach("page.png")``' in ran.text

@@ -11,12 +11,13 @@ import time
 import pytest
 
 from tests.conftest import needs_xdist
+from tests.conftest import without_and_with_xdist
 
 
 needs_posix = pytest.mark.skipif(os.name == "nt", reason="needs POSIX file descriptors")
 
 
-# Network guards that raise outcome exceptions, which are no subclass of `Exception`
+# Network guards that raise exceptions that are no subclass of `Exception`
 
 
 GUARDS = {
@@ -62,7 +63,8 @@ def test_network_guard_does_not_change_the_run(
 # Terminals
 
 
-PLAIN = """
+#: A reporter that has only one method.
+PLAIN_REPORTER = """
     import pytest
 
     class Plain:
@@ -75,7 +77,7 @@ PLAIN = """
         config.pluginmanager.register(Plain(), "terminalreporter")
 """
 
-CLOSED = """
+CLOSED_STDOUT = """
     import sys, pytest
 
     @pytest.hookimpl(tryfirst=True)
@@ -84,9 +86,11 @@ CLOSED = """
 """
 
 
-@pytest.mark.parametrize("conftest", [PLAIN, CLOSED], ids=["another class", "closed"])
+@pytest.mark.parametrize(
+    "conftest", [PLAIN_REPORTER, CLOSED_STDOUT], ids=["another class", "closed"]
+)
 def test_results_do_not_need_a_terminal(pytester, run_zephyr, target, conftest):
-    """They are delivered, and the summary goes to stderr."""
+    """Results are delivered, and the summary goes to stderr."""
     pytester.makeconftest(conftest)
     pytester.makepyfile(
         "import pytest\n@pytest.mark.zephyr(101, 999)\ndef test_a(): assert 0\n"
@@ -122,7 +126,7 @@ def test_characters_that_an_output_cannot_encode_are_escaped(pytester):
 def test_run_that_a_test_starts_does_not_report(
     pytester, run_zephyr, target, monkeypatch, where, how
 ):
-    """Its outcome does not change, and one line says why it does not report."""
+    """Its outcomes do not change, and one line says why the run does not report."""
     if where == "environment":
         monkeypatch.setenv("ZEPHYR", "1")
     pytester.makeconftest("pytest_plugins = ['pytester']")
@@ -150,15 +154,16 @@ def test_run_that_a_test_starts_does_not_report(
     assert target.statuses()[102] is None
 
 
-INNER = """
+#: A test that runs its own file again in another process, where the test fails.
+NESTED = """
     import os, subprocess, sys
     import pytest
 
     @pytest.mark.zephyr(101)
     def test_starts_another():
-        if "INNER" in os.environ:
+        if "NESTED" in os.environ:
             assert 0
-        env = {**os.environ, "INNER": "1"}
+        env = {**os.environ, "NESTED": "1"}
         subprocess.run([sys.executable, "-m", "pytest", __file__], env=env)
 """
 
@@ -166,10 +171,11 @@ INNER = """
 def test_variable_of_a_finished_run_is_ignored(
     pytester, run_zephyr, target, monkeypatch
 ):
-    """The process that it names has ended; this run sets the variable again."""
+    """No process has the id in the variable; this run replaces the id by its own."""
+    # Linux gives no process an id this high.
     monkeypatch.setenv("_ZEPHYR_RUN", "4194999")
     monkeypatch.setenv("ZEPHYR", "1")
-    pytester.makepyfile(INNER)
+    pytester.makepyfile(NESTED)
     run_zephyr(subprocess=True, check_exit_code=False)
 
     assert target.statuses()[101] == "1"
@@ -246,14 +252,14 @@ LATE_MARKS = """
 """
 
 
-@pytest.mark.parametrize("args", [[], pytest.param(["-n2"], marks=needs_xdist)])
-@pytest.mark.parametrize("when", ["end", "never"])
+@pytest.mark.parametrize("args", without_and_with_xdist(2))
+@pytest.mark.parametrize("push", ["end", "never"])
 def test_markers_added_while_a_test_runs_count(
-    pytester, run_zephyr, run_command, target, args, when
+    pytester, run_zephyr, run_command, target, args, push
 ):
     pytester.makepyfile(LATE_MARKS)
-    ran = run_zephyr(*args, f"--zephyr-push={when}", check_exit_code=False)
-    if when == "never":
+    ran = run_zephyr(*args, f"--zephyr-push={push}", check_exit_code=False)
+    if push == "never":
         run_command("push")
 
     assert target.statuses() == {
@@ -263,11 +269,11 @@ def test_markers_added_while_a_test_runs_count(
     assert "'no id' is not a test case id" in ran.text
 
 
-@pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
+@pytest.mark.parametrize("args", without_and_with_xdist(1))
 def test_markers_added_between_collection_and_setup_count(
     pytester, run_zephyr, target, args
 ):
-    """Those of the module of a test count, too."""
+    """Markers that are added to the module of a test count, too."""
     pytester.makeconftest(
         """
         import pytest
@@ -326,9 +332,9 @@ def test_only_planned_sees_markers_of_a_late_wrapper(pytester, run_zephyr, targe
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
-@pytest.mark.parametrize("end", ["go on", "os._exit(0)", "sys.exit(0)"])
+@pytest.mark.parametrize("end", ["pytest.fail()", "os._exit(0)", "sys.exit(0)"])
 def test_a_forked_process_neither_writes_nor_sends(pytester, run_zephyr, target, end):
-    """Even if it leaves the test and ends the session as pytest does."""
+    """Not even a forked process that goes on with the session of pytest to its end."""
     pytester.makepyfile(
         f"""
         import os, sys
@@ -339,8 +345,7 @@ def test_a_forked_process_neither_writes_nor_sends(pytester, run_zephyr, target,
             pid = os.fork()
             if pid == 0:
                 zephyr.comment("of the child")
-                {"" if end == "go on" else end}
-                pytest.fail("in the child")
+                {end}
             os.waitpid(pid, 0)
 
         @pytest.mark.zephyr(102)
@@ -390,9 +395,9 @@ FORKING = """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
-@pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
+@pytest.mark.parametrize("args", without_and_with_xdist(1))
 def test_evidence_of_a_forked_test_is_sent(pytester, run_zephyr, target, args):
-    """As with pytest-forked, which sends reports to the parent process."""
+    """pytest-forked sends the reports of the forked process to its parent."""
     pytester.makeconftest(FORKING)
     pytester.makepyfile(EVIDENCE)
     run_zephyr(*args, subprocess=True, check_exit_code=False)
@@ -403,8 +408,10 @@ def test_evidence_of_a_forked_test_is_sent(pytester, run_zephyr, target, args):
     assert [name for name, _, _ in execution.attachments] == ["server.log"]
 
 
-def test_a_forked_process_does_not_repeat_bugs_of_its_parent(pytester, run_zephyr):
-    """A forked process sends its own bugs, not those that its parent has noted."""
+def test_a_forked_process_does_not_repeat_internal_errors_of_its_parent(
+    pytester, run_zephyr
+):
+    """A forked process sends its own internal errors, not those noted by its parent."""
     broken = "from pytest_zephyr.journal import format\nformat.start_text = None\n"
     pytester.makeconftest(textwrap.dedent(FORKING) + broken)
     pytester.makepyfile("def test_a(): pass\ndef test_b(): pass\n")
@@ -435,7 +442,7 @@ SUFFIX = """
 """
 
 
-@pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
+@pytest.mark.parametrize("args", without_and_with_xdist(1))
 def test_suffix_of_a_node_id_does_not_change_the_test_case(
     pytester, run_zephyr, target, args
 ):
@@ -495,9 +502,9 @@ PAST = """
 @pytest.mark.parametrize(
     "conftest",
     [TIME_MACHINE, FREEZEGUN, PAST],
-    ids=["time-machine", "freezegun", "past"],
+    ids=["time-machine", "freezegun", "time-machine, past"],
 )
-@pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
+@pytest.mark.parametrize("args", without_and_with_xdist(1))
 def test_clocks_changed_by_tests_change_no_date_and_no_duration(
     pytester, run_zephyr, target, conftest, args
 ):
@@ -600,7 +607,7 @@ MOCKS = {
 def test_mock_of_the_http_library_loses_no_result(
     pytester, run_zephyr, run_command, target, mock, where
 ):
-    """If the run could not send its results, it names the journal, and a push sends them."""
+    """A run that cannot send its results names the journal, and a push sends them."""
     leak = f"answer = MagicMock(status_code=200); {MOCKS[mock]}"
     imports = (
         "import pytest, requests, sys, urllib3\nfrom unittest.mock import MagicMock\n"
@@ -623,12 +630,15 @@ def test_mock_of_the_http_library_loses_no_result(
 # Repetitions
 
 
-@pytest.mark.parametrize("like", ["flaky", "retry"])
-@pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
+@pytest.mark.parametrize("plugin", ["flaky", "pytest-retry"])
+@pytest.mark.parametrize("args", without_and_with_xdist(1))
 def test_last_attempt_counts_with_other_rerun_plugins(
-    pytester, run_zephyr, target, like, args
+    pytester, run_zephyr, target, plugin, args
 ):
-    """With flaky a failed call has no report; with pytest-retry it is ``retried``."""
+    """The conftest does the same as these plugins.
+
+    With flaky, a failed call has no report. With pytest-retry, it is ``retried``.
+    """
     pytester.makeconftest(
         f"""
         from _pytest.runner import runtestprotocol
@@ -640,7 +650,7 @@ def test_last_attempt_counts_with_other_rerun_plugins(
                 reports = runtestprotocol(item, log=False, nextitem=nextitem)
                 for report in reports:
                     if report.failed and not last:
-                        if {like!r} == "flaky":
+                        if {plugin!r} == "flaky":
                             continue
                         report.outcome = "retried"
                     log(report=report)
@@ -706,7 +716,7 @@ TWINS = """
 """
 
 
-@pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
+@pytest.mark.parametrize("args", without_and_with_xdist(1))
 @pytest.mark.parametrize("body", ["fail", "crash"])
 def test_items_with_one_node_id_are_separate_tests(
     pytester, run_zephyr, run_command, target, args, body
@@ -717,11 +727,11 @@ def test_items_with_one_node_id_are_separate_tests(
     run_zephyr(*args, subprocess=True, check_exit_code=False)
     run_command("push")
 
-    found = target.statuses()
-    if body == "crash" and not args:
-        assert (found[101], found[102], found[103]) == ("1", "2", None)
-    else:
-        assert (found[101], found[102], found[103]) == ("1", "2", "1")
+    statuses = target.statuses()
+    has_ended = body == "crash" and not args
+    assert [statuses[case] for case in (101, 102, 103)] == [
+        "1", "2", None if has_ended else "1"
+    ]  # fmt: skip
 
 
 # File descriptors
@@ -741,8 +751,13 @@ DAMAGE = {
 @needs_posix
 @pytest.mark.parametrize("when", ["body", "teardown"])
 @pytest.mark.parametrize("how", DAMAGE)
-def test_closed_descriptors_lose_no_result(pytester, run_zephyr, target, how, when):
-    """Later results are kept, and nothing is written into files of the tests."""
+def test_closed_descriptors_lose_no_later_result(
+    pytester, run_zephyr, target, how, when
+):
+    """Earlier results are lost only if the file was removed, too.
+
+    Nothing is written into files of the tests.
+    """
     pytester.makepyfile(
         f"""
         import os, shutil, pytest
@@ -789,7 +804,7 @@ def test_closed_descriptors_lose_no_result(pytester, run_zephyr, target, how, wh
 # Functions of the system that tests replace and do not restore
 
 
-REPLACED = {
+REPLACEMENTS = {
     "os.getpid": "mock.patch('os.getpid', return_value=1234).start()",
     "os.getpid raises": "mock.patch('os.getpid', side_effect=RuntimeError).start()",
     "os.close": "mock.patch('os.close').start()",
@@ -807,7 +822,7 @@ REPLACED = {
 }
 
 
-@pytest.mark.parametrize("function", REPLACED)
+@pytest.mark.parametrize("function", REPLACEMENTS)
 def test_replaced_functions_lose_no_result(pytester, run_zephyr, target, function):
     pytester.makepyfile(
         f"""
@@ -818,7 +833,7 @@ def test_replaced_functions_lose_no_result(pytester, run_zephyr, target, functio
         def test_a(): pass
 
         def replace():
-            {REPLACED[function].replace(chr(10), chr(10) + " " * 8)}
+            {REPLACEMENTS[function].replace(chr(10), chr(10) + " " * 8)}
 
         @pytest.mark.zephyr(102)
         def test_b(zephyr):
@@ -1020,7 +1035,7 @@ def test_only_planned_works_with_push_never(pytester, run_zephyr):
     ran.result.assert_outcomes(passed=1, deselected=1)
 
 
-# Runs of pytest inside tests: the variable, and workers
+# Runs of pytest inside tests: their environment variable and their workers
 
 
 @pytest.mark.parametrize("how", ["delenv('_ZEPHYR_RUN')", "setenv('_ZEPHYR_RUN', '1')"])

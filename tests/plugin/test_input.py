@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests.conftest import without_and_with_xdist
+
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such file names there")
 @pytest.mark.parametrize(
@@ -47,11 +49,9 @@ PARAMS = """
 """
 
 
-@pytest.mark.parametrize("args", [[], ["-n2"]], ids=["one process", "n2"])
+@pytest.mark.parametrize("args", without_and_with_xdist(2))
 def test_a_parameter_may_have_any_value(pytester, run_zephyr, target, args):
     """One of fifteen tests passed, so the test case has failed."""
-    if args:
-        pytest.importorskip("xdist")
     pytester.makepyfile(PARAMS)
     run_zephyr(*args, subprocess=bool(args), check_exit_code=False)
 

@@ -41,10 +41,10 @@ def interrupt(process: subprocess.Popen[str], until: Callable[[], bool]) -> None
 
 @pytest.fixture
 def start(pytester, target, target_variables):
-    """Start a process that reports to the sandbox, which hangs at the first write."""
+    """Return a function that starts Python; the sandbox does not answer its writes."""
     target.sandbox.faults.add(HANGING_WRITE)
 
-    def popen(*args: str) -> subprocess.Popen[str]:
+    def start(*args: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", *args],
             cwd=pytester.path,
@@ -54,7 +54,7 @@ def start(pytester, target, target_variables):
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
 
-    return popen
+    return start
 
 
 def push_rest(
@@ -109,7 +109,7 @@ def test_a_second_ctrl_c_ends_the_push_of_a_run_that_was_interrupted(
 
 @pytest.mark.parametrize("runs", [1, 3])
 def test_ctrl_c_ends_the_command_and_keeps_the_journals(pytester, target, start, runs):
-    """One is enough: no other run is sent after it."""
+    """One Ctrl-C is enough: no other run is sent after it."""
     pytester.makepyfile(SUITE.format(body="pass"))
     for _ in range(runs):
         ended = start("pytest", "--zephyr", "--zephyr-push=never")

@@ -83,7 +83,7 @@ def test_notes_have_the_failure_text(run_zephyr, target):
 def test_comment_option_decides_which_notes_are_written(
     run_zephyr, target, choice, noted
 ):
-    """All but a pass have the line that names the run, which other jobs read."""
+    """With a status other than Pass, notes always have the line that names the run."""
     run_zephyr(f"--zephyr-comment={choice}")
 
     notes = {c: target.execution(c).comment or "" for c in range(101, 107)}
@@ -116,7 +116,7 @@ def test_quiet_run_prints_no_section_when_all_is_well(run_zephyr):
 
 
 def test_phase_is_found_by_names(pytester, run_zephyr, target, monkeypatch):
-    """Those of project, release, cycle and phase."""
+    """The names are those of project, release, cycle and phase."""
     monkeypatch.delenv("ZEPHYR_PHASE")
     pytester.makeini(
         """
@@ -152,9 +152,9 @@ def test_release_named_by_digits_needs_the_name_prefix(pytester, run_zephyr, tar
         "--zephyr-phase=Smoke",
     )
 
-    found = target.sandbox.store.execution(phase, 201)
-    assert found is not None
-    assert found.status == "1"
+    execution = target.sandbox.store.execution(phase, 201)
+    assert execution is not None
+    assert execution.status == "1"
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_nothing_is_sent_without_markers(pytester, run_zephyr, target):
 def test_second_run_writes_again_and_replaces_the_old_notes(
     pytester, run_zephyr, target
 ):
-    """A pass after a failure leaves no failure text beside it."""
+    """After a failure, a pass removes the failure text."""
     path = pytester.makepyfile(
         "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): assert 0, 'boom'\n"
     )
@@ -328,7 +328,7 @@ def test_duration_and_time_of_execution_are_sent(pytester, run_zephyr, target):
 
 
 @pytest.mark.parametrize(
-    ("body", "colour", "first"),
+    ("body", "colour", "first_line"),
     [
         ("pass", "32", "1 test case: 1 reported (1 Pass)"),
         ("pytest.skip('x')", "", "1 test case: 1 unchanged (skipped)"),
@@ -336,16 +336,18 @@ def test_duration_and_time_of_execution_are_sent(pytester, run_zephyr, target):
     ids=["green", "none"],
 )
 def test_first_line_is_green_if_all_results_were_reported(
-    pytester, run_zephyr, body, colour, first
+    pytester, run_zephyr, body, colour, first_line
 ):
-    """It has no colour if there was nothing to report."""
+    """The line has no colour if there was nothing to report."""
     pytester.makepyfile(
         f"import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): {body}\n"
     )
     text = run_zephyr("--color=yes").text
 
-    shown = f"\x1b[{colour}m{first}\x1b[0m" if colour else f"\n{first}\n"
-    assert shown in text
+    if colour:
+        assert f"\x1b[{colour}m{first_line}\x1b[0m" in text
+    else:
+        assert f"\n{first_line}\n" in text
 
 
 def test_problems_are_yellow_and_a_failed_push_is_red(pytester, run_zephyr, target):

@@ -35,8 +35,9 @@ test_m.TestCart.test_pay,104
 test_m.py::TestCart::test_marked,106
 """
 
-#: Statuses after a run with `MAP`. 106 is not run: the marker wins.
-EXPECTED = {101: "1", 102: "2", 103: "1", 104: "1", 105: "1", 106: "10"}
+#: Statuses after a run with `MAP`. 10 is not executed: the marker of the test in the row
+#: of 106 wins.
+EXPECTED_STATUSES = {101: "1", 102: "2", 103: "1", 104: "1", 105: "1", 106: "10"}
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_map_names_the_test_cases(suite, target, run_zephyr, kind):
         path.write_text(MAP, encoding="utf-8")
     ran = run_zephyr("--zephyr-map", path)
 
-    assert statuses(target) == EXPECTED
+    assert statuses(target) == EXPECTED_STATUSES
     line = 5 if kind == "csv" else 1
     assert (
         f"zephyr: rows of map.{kind} match no test, or only tests with a marker:"
@@ -79,7 +80,7 @@ def test_map_is_used_with_xdist_and_each_message_is_shown_once(
     )
     ran = run_zephyr("--zephyr-map=map.csv", "-n2", subprocess=True)
 
-    assert statuses(target) == EXPECTED
+    assert statuses(target) == EXPECTED_STATUSES
     assert ran.text.count("'test_m.py::TestCart::test_marked'") == 1
     assert ran.text.count("line 7 'test_gone.py::test_x'") == 1
     assert ran.text.count("test_m.py::TestCart::test_pay (lines 4, 6)") == 1
@@ -89,7 +90,7 @@ def test_map_is_used_with_xdist_and_each_message_is_shown_once(
 def test_rows_are_compared_without_the_group_of_pytest_xdist(
     pytester, target, run_zephyr
 ):
-    """pytest-xdist appends the group to node ids."""
+    """pytest-xdist appends the name of the group to node ids."""
     pytester.makepyfile(
         test_m="""
         import pytest
@@ -114,7 +115,7 @@ def test_push_needs_no_map(suite, target, run_zephyr, run_command):
     assert "10" in statuses(target).values()
 
     assert run_command("push", *ran.journals).ret == 0
-    assert statuses(target) == EXPECTED
+    assert statuses(target) == EXPECTED_STATUSES
 
 
 def test_path_in_an_ini_file_is_relative_to_the_file(
@@ -126,7 +127,7 @@ def test_path_in_an_ini_file_is_relative_to_the_file(
     monkeypatch.chdir(suite / "sub")
     run_zephyr("..", "--rootdir", "..")
 
-    assert statuses(target) == EXPECTED
+    assert statuses(target) == EXPECTED_STATUSES
 
 
 def test_a_wrong_row_is_a_usage_error_before_the_first_test(
@@ -153,8 +154,10 @@ def test_alt_ids_of_the_map_are_looked_up(suite, target, run_zephyr):
     assert target.execution(110).status == "1"
 
 
-def test_hooks_and_ignored_tests_are_not_mapped(pytester, target, run_zephyr):
-    """What `pytest_zephyr_cases` returns replaces the map, too."""
+def test_map_is_not_used_for_ignored_or_invalid_tests_and_those_of_a_hook(
+    pytester, target, run_zephyr
+):
+    """A marker without a test case does not replace the map."""
     pytester.makeconftest(
         """
         def pytest_zephyr_cases(item):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 
 @pytest.fixture
 def collect_cases(pytester, run_pytest, monkeypatch):
-    """Run a suite without a server; return the test cases of each test by its name."""
-    import json
+    """Return a function that runs a suite without a server.
 
+    It returns the test cases of each test by the name of the test.
+    """
     monkeypatch.setenv("ZEPHYR_PUSH", "never")
 
     def run(source: str, *args: str) -> dict[str, list[object]]:
@@ -246,7 +249,7 @@ def test_ignored_tests_are_never_reported(collect_cases, level):
 
 @pytest.mark.parametrize("prefix", [r"REQ_\d+/", r"(REQ|TC)_(\d)/", r"[A-Z]+_\d+/"])
 def test_id_prefix_is_a_pattern(collect_cases, prefix):
-    """It may contain groups."""
+    """The pattern may contain groups."""
     found = collect_cases(
         "import pytest\n@pytest.mark.zephyr('REQ_7/101')\ndef test_a(): pass\n",
         "-o",

@@ -17,23 +17,24 @@ from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
 from tests.conftest import backdate
 from tests.conftest import needs_xdist
+from tests.conftest import without_and_with_xdist
 
 
-ONE = "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): assert {holds}\n"
+#: A test that passes if *holds* is true.
+ONE_TEST = "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): assert {holds}\n"
 
 
 @pytest.fixture
 def run_shard(pytester, run_zephyr):
-    """Run one shard: a file with one test, which passes if *holds*."""
+    """Return a function that runs one shard: a test that passes if *holds*."""
 
-    def run(name: str, *args: str, holds: bool) -> int:
+    def run(name: str, *args: str, holds: bool) -> None:
         (pytester.path / f"test_{name}.py").write_text(
-            ONE.format(holds=holds), encoding="utf-8"
+            ONE_TEST.format(holds=holds), encoding="utf-8"
         )
-        ran = run_zephyr(
+        run_zephyr(
             f"test_{name}.py", "--zephyr-run-key=K", *args, check_exit_code=False
         )
-        return int(ran.ret)
 
     return run
 
@@ -51,7 +52,7 @@ def test_passed_shard_that_comes_late_does_not_replace_a_failure(
     assert "test_green.py::test_a" in target.execution(101).comment
 
 
-def test_second_run_of_pytest_in_one_job_belongs_to_the_first(run_shard, target):
+def test_failure_counts_if_a_second_session_with_the_same_key_passes(run_shard, target):
     run_shard("red", holds=False)
     run_shard("green", holds=True)
 
@@ -79,19 +80,19 @@ def test_result_of_another_run_is_replaced(run_shard, target):
     assert target.statuses()[101] == "1"
 
 
-@pytest.mark.parametrize("when", ["never", "end"], ids=["one push", "each at its end"])
-def test_jobs_of_one_key_with_another_phase_are_another_run(
-    run_command, run_shard, target, when
+@pytest.mark.parametrize("push", ["never", "end"], ids=["one push", "each at its end"])
+def test_jobs_with_one_key_and_different_phases_are_different_runs(
+    run_command, run_shard, target, push
 ):
     """A failure in one phase does not change the result in the other."""
     store = target.sandbox.store
     other = store.add_phase(target.cycle, "Other")
     store.schedule(other, 101)
-    push = f"--zephyr-push={when}"
-    run_shard("red", push, f"--zephyr-phase={target.phase}", holds=False)
-    run_shard("green", push, f"--zephyr-phase=id:{other}", holds=True)
-    run_shard("too", push, f"--zephyr-phase={other}", holds=True)
-    if when == "never":
+    flag = f"--zephyr-push={push}"
+    run_shard("red", flag, f"--zephyr-phase={target.phase}", holds=False)
+    run_shard("green", flag, f"--zephyr-phase=id:{other}", holds=True)
+    run_shard("green_2", flag, f"--zephyr-phase={other}", holds=True)
+    if push == "never":
         assert run_command("push").ret == 0
 
     assert target.statuses()[101] == "2"
@@ -103,7 +104,7 @@ def test_jobs_of_one_key_with_another_phase_are_another_run(
 def test_results_delivered_to_one_phase_can_be_sent_to_another(
     run_command, pytester, run_shard, target
 ):
-    """With their attachments."""
+    """Their attachments are sent, too."""
     store = target.sandbox.store
     other = store.add_phase(target.cycle, "Other")
     store.schedule(other, 101)
@@ -156,8 +157,9 @@ def test_jobs_that_a_flag_sends_to_one_phase_are_one_run(
     run_command, run_shard, target, first
 ):
     """The worst result counts."""
-    for name in sorted(["red", "green"], key=lambda name: name != first):
-        phase = f"--zephyr-phase={4990 + len(name)}"
+    own_phases = {"red": 4991, "green": 4992}
+    for name in sorted(own_phases, key=lambda name: name != first):
+        phase = f"--zephyr-phase={own_phases[name]}"
         run_shard(name, "--zephyr-push=never", phase, holds=name == "green")
     assert run_command("push", f"--zephyr-phase={target.phase}").ret == 0
 
@@ -208,7 +210,7 @@ MANY = """
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs ulimit")
 @pytest.mark.parametrize("kilobytes", [2, 4, 6])
-@pytest.mark.parametrize("workers", [[], pytest.param(["-n2"], marks=needs_xdist)])
+@pytest.mark.parametrize("workers", without_and_with_xdist(2))
 def test_full_disk_makes_no_passed_test_fail(
     run_command, pytester, run_zephyr, target, kilobytes, workers
 ):
@@ -332,7 +334,7 @@ FAILS_IF_BROKEN = """
 
 @pytest.fixture
 def broken_suite(pytester, monkeypatch):
-    """A suite with a run key that fails while a file called ``broken`` exists."""
+    """Write a suite that fails while the file ``broken`` exists, and set a run key."""
     monkeypatch.setenv("ZEPHYR_RUN_KEY", "K")
     (pytester.path / "broken").touch()
     return pytester.makepyfile(FAILS_IF_BROKEN)
@@ -342,20 +344,25 @@ def repair(pytester: pytest.Pytester) -> None:
     (pytester.path / "broken").unlink()
 
 
-@pytest.mark.parametrize("when", ["end", "never"], ids=["each at its end", "one push"])
-@pytest.mark.parametrize("again", [["--lf"], ["--lf", "-n2", "-v"], []])
+@pytest.mark.parametrize("push", ["end", "never"], ids=["each at its end", "one push"])
+@pytest.mark.parametrize(
+    "again",
+    [
+        pytest.param(["--lf"], id="last failed"),
+        pytest.param(["--lf", "-n2", "-v"], id="last failed, xdist", marks=needs_xdist),
+        pytest.param([], id="all tests"),
+    ],
+)
 @pytest.mark.usefixtures("broken_suite")
 def test_last_attempt_of_a_job_counts(
-    pytester, run_zephyr, run_command, target, again, when
+    pytester, run_zephyr, run_command, target, again, push
 ):
     """As with ``pytest || pytest --lf`` and the retry step of a CI service."""
-    if "-n2" in again:
-        pytest.importorskip("xdist")
-    push = f"--zephyr-push={when}"
-    first = run_zephyr(push, check_exit_code=False)
+    flag = f"--zephyr-push={push}"
+    first = run_zephyr(flag, check_exit_code=False)
     repair(pytester)
-    second = run_zephyr(push, *again, check_exit_code=False)
-    output = second.text if when == "end" else run_command("push").text
+    second = run_zephyr(flag, *again, check_exit_code=False)
+    output = second.text if push == "end" else run_command("push").text
 
     assert first.ret == 1
     assert second.ret == 0
@@ -394,30 +401,27 @@ def test_attempt_that_only_skips_replaces_nothing(pytester, run_zephyr, target):
 
 
 @pytest.mark.parametrize(
-    ("first", "second"),
+    ("variable", "first", "second"),
     [
-        ({"BROWSER": "chrome"}, {"BROWSER": "firefox"}),
-        ({"TOX_ENV_NAME": "py310"}, {"TOX_ENV_NAME": "py311"}),
-        ({"CI_NODE_INDEX": "1"}, {"CI_NODE_INDEX": "2"}),
-        ({"GITHUB_JOB": "unit"}, {"GITHUB_JOB": "e2e"}),
+        ("BROWSER", "chrome", "firefox"),
+        ("TOX_ENV_NAME", "py310", "py311"),
+        ("CI_NODE_INDEX", "1", "2"),
+        ("GITHUB_JOB", "unit", "e2e"),
     ],
 )
 @pytest.mark.usefixtures("broken_suite")
 def test_another_environment_is_another_job(
-    pytester, run_zephyr, target, monkeypatch, first, second
+    pytester, run_zephyr, target, monkeypatch, variable, first, second
 ):
     """The failure still counts, and the summary names the variable that differs."""
-    for name, value in first.items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setenv(variable, first)
     run_zephyr(check_exit_code=False)
     repair(pytester)
-    for name, value in second.items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setenv(variable, second)
     ran = run_zephyr(check_exit_code=False)
 
     assert target.statuses()[101] == "2"
-    name = next(iter(first))
-    assert f"jobs of this run: they differ in the variable {name}" in ran.text
+    assert f"jobs of this run: they differ in the variable {variable}" in ran.text
 
 
 #: What CI services set in two attempts of one job, which may run on two machines.
@@ -438,22 +442,22 @@ ATTEMPTS = {
 
 
 @pytest.mark.parametrize("service", ATTEMPTS)
-@pytest.mark.parametrize("together", [True, False], ids=["one push", "each alone"])
+@pytest.mark.parametrize("is_one_push", [True, False], ids=["one push", "each alone"])
 @pytest.mark.usefixtures("broken_suite")
 def test_attempts_of_a_ci_job_may_run_on_different_machines(
-    pytester, run_zephyr, run_command, target, monkeypatch, service, together
+    pytester, run_zephyr, run_command, target, monkeypatch, service, is_one_push
 ):
     monkeypatch.delenv("ZEPHYR_RUN_KEY")
     for attempt, environ in enumerate(ATTEMPTS[service]):
         for name, value in environ.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr("platform.node", lambda attempt=attempt: f"host{attempt}")
-        push = "never" if together else "end"
+        push = "never" if is_one_push else "end"
         monkeypatch.setenv("ZEPHYR_JOURNAL", f"journals{attempt}")
         run_zephyr(f"--zephyr-push={push}", check_exit_code=False)
         if attempt == 0:
             repair(pytester)
-    if together:
+    if is_one_push:
         # The report job may get the artifacts in any order.
         assert run_command("push", "journals1", "journals0").ret == 0
 
@@ -462,7 +466,7 @@ def test_attempts_of_a_ci_job_may_run_on_different_machines(
 
 @pytest.mark.parametrize("first", ["red", "green"])
 def test_worst_result_counts_if_each_job_pushes(run_shard, target, monkeypatch, first):
-    """Each on a machine of its own: they share only the server."""
+    """The jobs share no directory for journals, as on different machines."""
     for name in (first, {"red": "green", "green": "red"}[first]):
         monkeypatch.setenv("ZEPHYR_JOURNAL", name)
         run_shard(name, holds=name == "green")
@@ -475,7 +479,7 @@ def test_job_says_that_a_worse_result_of_another_job_stays(
     pytester, run_zephyr, target, monkeypatch
 ):
     pytester.makepyfile(
-        test_red=ONE.format(holds=False), test_green=ONE.format(holds=True)
+        test_red=ONE_TEST.format(holds=False), test_green=ONE_TEST.format(holds=True)
     )
     key = "--zephyr-run-key=K"
     run_zephyr(key, "test_red.py", "--zephyr-journal=a", check_exit_code=False)
@@ -486,30 +490,32 @@ def test_job_says_that_a_worse_result_of_another_job_stays(
     assert "this run count for 1 test case, which is unchanged" in ran.text
 
 
-@pytest.mark.parametrize("where", [[], ["one", "two"]], ids=["one directory", "two"])
-def test_journals_that_were_delivered_in_between_still_count(
-    run_command, run_shard, target, monkeypatch, where
+@pytest.mark.parametrize(
+    "directories", [[], ["red", "green"]], ids=["one directory", "two directories"]
+)
+def test_journal_that_an_earlier_push_delivered_still_counts(
+    run_command, run_shard, target, monkeypatch, directories
 ):
     """Even if a person has replaced the notes on the server."""
     for name in ("red", "green"):
-        if where:
-            monkeypatch.setenv("ZEPHYR_JOURNAL", where[name == "green"])
+        if directories:
+            monkeypatch.setenv("ZEPHYR_JOURNAL", name)
         run_shard(name, "--zephyr-push=never", holds=name == "green")
         if name == "red":
-            assert run_command("push", *where[:1]).ret == 0
+            assert run_command("push", *directories[:1]).ret == 0
             assert target.statuses()[101] == "2"
     target.comment(101, "looked at it")
-    assert run_command("push", *where).ret == 0
+    assert run_command("push", *directories).ret == 0
 
     assert target.statuses()[101] == "2"
 
 
 def test_each_journal_of_a_run_has_its_own_options(run_command, run_shard, target):
-    """For example its status map and its comments."""
+    """Each has its own status map and its own option for comments, for example."""
     run_shard(
         "red", "--zephyr-push=never", "--zephyr-status-map=failed=WIP", holds=False
     )
-    run_shard("too", "--zephyr-push=never", "--zephyr-comment=never", holds=False)
+    run_shard("red_2", "--zephyr-push=never", "--zephyr-comment=never", holds=False)
     assert run_command("push").ret == 0
 
     execution = target.execution(101)
@@ -531,7 +537,7 @@ def test_journal_of_a_dry_run_does_not_count(run_command, pytester, run_shard, t
 def test_older_attempt_does_not_replace_a_later_one(
     run_command, broken_suite, pytester, run_zephyr, target
 ):
-    """Even if their journals are in different directories."""
+    """The journals of the two attempts are in different directories."""
     repair(pytester)
     run_zephyr("--zephyr-push=never", "--zephyr-journal=a", check_exit_code=False)
     (pytester.path / "broken").touch()
@@ -547,7 +553,7 @@ def test_older_attempt_does_not_replace_a_later_one(
 def test_journals_of_a_run_stay_until_all_are_sent(
     run_command, pytester, run_zephyr, target
 ):
-    """However many other runs there are in between."""
+    """Usually only the last 20 delivered journals stay."""
     target.sandbox.faults.add(Fault("PUT", status=503, times=None))
     run_zephyr("--zephyr-retries=0", check_exit_code=False)
     target.sandbox.faults.clear()
@@ -566,7 +572,7 @@ def test_journals_of_a_run_stay_until_all_are_sent(
 def test_each_journal_decides_which_test_cases_are_created(
     run_command, pytester, run_zephyr, target
 ):
-    """And whether an unknown test case is a problem."""
+    """Each also decides whether an unknown test case is a problem."""
     key, push = "--zephyr-run-key=K", "--zephyr-push=never"
     place = [
         f"--zephyr-project=id:{target.project}",
@@ -634,9 +640,9 @@ def test_sessions_are_sent_while_another_one_is_running(
     run_command, pytester, run_shard, target
 ):
     run_shard("red", "--zephyr-push=never", holds=False)
-    (done,) = (pytester.path / ".zephyr").glob("*.jsonl")
-    header = json.loads(done.read_text(encoding="ascii").splitlines()[0])
-    running = done.with_name("2999-01-01T00-00-00-abcdef.jsonl")
+    (ended,) = (pytester.path / ".zephyr").glob("*.jsonl")
+    header = json.loads(ended.read_text(encoding="ascii").splitlines()[0])
+    running = ended.with_name("2999-01-01T00-00-00-abcdef.jsonl")
     with running.open("xb", buffering=0) as file:
         assert try_lock(file.fileno())
         file.write(json.dumps({**header, "run": running.stem}).encode() + b"\n")
@@ -647,7 +653,7 @@ def test_sessions_are_sent_while_another_one_is_running(
     assert target.statuses()[101] == "2"
 
 
-def test_session_beside_one_that_is_still_running_is_not_its_next_attempt(
+def test_session_that_starts_while_another_one_runs_is_not_its_next_attempt(
     run_command, broken_suite, pytester, run_zephyr, target
 ):
     run_zephyr("--zephyr-push=never", check_exit_code=False)
@@ -674,11 +680,13 @@ FAILS_WITH_STEP = """
 """
 
 
-@pytest.mark.parametrize("without_notes_first", [True, False])
-def test_notes_follow_the_options_of_the_own_journal(
+@pytest.mark.parametrize(
+    "without_notes_first", [True, False], ids=["never first", "failed first"]
+)
+def test_notes_follow_the_options_of_their_own_journal(
     run_command, pytester, run_zephyr, target, without_notes_first
 ):
-    """Whichever journal of the run comes first; steps and long failures, too."""
+    """The order of the journals does not matter; steps are always in the notes."""
     pytester.makepyfile(
         test_101=FAILS_WITH_STEP.format(case=101, times=900),
         test_102=FAILS_WITH_STEP.format(case=102, times=900),
@@ -695,6 +703,8 @@ def test_notes_follow_the_options_of_the_own_journal(
     without_notes, with_notes = target.execution(101), target.execution(102)
     assert "SECRETDETAIL" not in without_notes.comment
     assert "SECRETDETAIL" in with_notes.comment
+    for execution in (without_notes, with_notes):
+        assert "passed only here" in execution.comment
     assert [name for name, _, _ in with_notes.attachments] == ["notes.txt"]
     for content in target.sandbox.store.attachment_bytes(
         target.phase, 101, "notes.txt"
@@ -723,7 +733,7 @@ def test_session_sends_no_results_of_other_journals(
 def test_damaged_journal_does_not_keep_others_of_its_run_from_being_sent(
     run_command, pytester, run_shard, target
 ):
-    """It is named, and the next push has nothing to send."""
+    """The damaged line is named, and the next push has nothing to send."""
     run_shard("red", holds=False)
     (first,) = (pytester.path / ".zephyr").glob("*.jsonl")
     lines = first.read_bytes().splitlines(keepends=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.conftest import without_and_with_xdist
+
 
 SUITE = """
     import unittest
@@ -170,7 +172,7 @@ def suite(pytester, target):
 @pytest.mark.usefixtures("suite")
 @pytest.mark.parametrize("args", MODES.values(), ids=MODES)
 def test_every_outcome_has_its_status(run_zephyr, target, args):
-    """Also if tests are distributed; one request writes all results."""
+    """Workers may run the tests, and one request writes all results."""
     run_zephyr(*args, subprocess=bool(args), check_exit_code=not args)
 
     executions = {case: target.execution(case) for case in STATUSES}
@@ -225,7 +227,7 @@ def test_last_attempt_counts_and_notes_name_the_first_failure(
 
 
 @pytest.mark.skipif(pytest.version_tuple < (9, 0), reason="subtests came with pytest 9")
-@pytest.mark.parametrize("args", [[], ["-n2"]], ids=["one process", "n2"])
+@pytest.mark.parametrize("args", without_and_with_xdist(2))
 def test_failed_subtest_fails_its_case_and_is_named(pytester, run_zephyr, target, args):
     pytester.makepyfile(
         """
@@ -329,7 +331,9 @@ def test_file_that_cannot_be_imported_is_named(pytester, run_zephyr, target):
 
 
 @pytest.mark.parametrize(
-    "args", [["--collect-only"], ["--setup-plan"], ["--setup-only"], ["-k", "absent"]]
+    "args",
+    [["--collect-only"], ["--setup-plan"], ["--setup-only"], ["-k", "absent"]],
+    ids=" ".join,
 )
 def test_run_without_results_writes_nothing(pytester, run_zephyr, target, args):
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")

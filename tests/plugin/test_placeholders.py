@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 import json
 import re
 
@@ -10,9 +11,9 @@ import pytest
 
 @pytest.fixture
 def fill_cycle(pytester, run_pytest, monkeypatch):
-    """Run a test with a cycle of this name; return the name in the journal.
+    """Return a function that runs a test with a cycle of this name.
 
-    Return what pytest printed if it refused the name.
+    It returns the name in the journal, or what pytest printed if it refused the name.
     """
     monkeypatch.setenv("ZEPHYR_PUSH", "never")
     pytester.makepyfile("def test_a(): pass")
@@ -64,8 +65,8 @@ SERVICES = {
     },
 }  # fmt: skip
 
-#: ``{run}`` where it is not 7-2.
-RUNS = {"Bitbucket": "12", "TeamCity": "7-12"}
+#: The value of ``{run}`` on services where it is not 7-2.
+OTHER_RUNS = {"Bitbucket": "12", "TeamCity": "7-12"}
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -73,14 +74,17 @@ def test_ci_service_names_build_branch_commit_and_run(fill_cycle, monkeypatch, s
     for name, value in SERVICES[service].items():
         monkeypatch.setenv(name, value)
 
-    run = RUNS.get(service, "7-2")
+    run = OTHER_RUNS.get(service, "7-2")
     assert fill_cycle("{build} {branch} {commit} {run}") == f"12 main c0ffee {run}"
 
 
-def test_date_and_time_are_the_local_ones(fill_cycle, monkeypatch):
+def test_date_and_time_are_the_local_ones(fill_cycle):
+    before = f"{datetime.now():%Y-%m-%d %H-%M}"
     name = fill_cycle("{date} {time}")
+    after = f"{datetime.now():%Y-%m-%d %H-%M}"
 
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d-\d\d", name)
+    assert before <= name <= after
 
 
 def test_flags_win_over_the_ci_service(fill_cycle, monkeypatch):
@@ -97,7 +101,7 @@ def test_variable_of_the_environment_is_filled_in(fill_cycle, monkeypatch):
     assert fill_cycle("{env:STAGE}") == "acceptance"
 
 
-def test_doubled_braces_are_braces(fill_cycle):
+def test_doubled_braces_are_no_placeholder(fill_cycle):
     """They stay doubled in the journal, so that a push does not fill them in."""
     assert fill_cycle("{{date}}") == "{{date}}"
 

@@ -1,4 +1,7 @@
-"""``--zephyr-report`` writes the result of every test case, even if the push failed."""
+"""``--zephyr-report`` writes the result of every test case, even if the push failed.
+
+On GitHub Actions, a run also writes a job summary and annotations.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import jsonschema
 import pytest
 
 from pytest_zephyr.sandbox import Fault
+from tests.conftest import without_and_with_xdist
 from tests.unit.test_report import SCHEMA
 
 
@@ -40,7 +44,7 @@ def suite(pytester):
     pytester.makepyfile(test_shop=SUITE)
 
 
-def read(path: Path) -> Any:
+def read_run(path: Path) -> Any:
     """Check a report against the documented schema and return its only run."""
     document = json.loads(path.read_text("utf-8"))
     jsonschema.validate(document, SCHEMA)
@@ -48,7 +52,7 @@ def read(path: Path) -> Any:
     return run
 
 
-def by_id(run: Any) -> dict[Any, Any]:
+def cases_by_id(run: Any) -> dict[Any, Any]:
     """Return the test cases of *run* by id, or by name if they have none."""
     return {each["id"] or each["name"]: each for each in run["test_cases"]}
 
@@ -57,8 +61,8 @@ def by_id(run: Any) -> dict[Any, Any]:
 def test_report_has_every_test_case_and_test(run_zephyr, pytester, target):
     ran = run_zephyr("--zephyr-report=out/{run}.json", "--zephyr-run-key=a/b")
 
-    run = read(pytester.path / "out" / "a-b.json")
-    cases = by_id(run)
+    run = read_run(pytester.path / "out" / "a-b.json")
+    cases = cases_by_id(run)
     assert "Report: out/a-b.json" in ran.text
     assert {case: each["action"] for case, each in cases.items()} == {
         101: "reported", 102: "reported", 103: "reported", 104: "unchanged", 999: "refused"
@@ -80,28 +84,30 @@ def test_report_has_every_test_case_and_test(run_zephyr, pytester, target):
 
 
 @pytest.mark.usefixtures("suite")
-@pytest.mark.parametrize("args", [[], ["-n2"]], ids=["one process", "xdist"])
-def test_report_of_a_run_that_sends_nothing(run_zephyr, pytester, args):
+@pytest.mark.parametrize("args", without_and_with_xdist(2))
+def test_report_of_a_run_that_sends_nothing_has_the_reason(run_zephyr, pytester, args):
     run_zephyr(
         "--zephyr-push=never", "--zephyr-report=r.json", *args, subprocess=bool(args)
     )
 
-    run = read(pytester.path / "r.json")
+    run = read_run(pytester.path / "r.json")
     assert run["counts"]["not_sent"] == 4
-    assert by_id(run)[101]["reason"] == "zephyr_push is never"
-    assert by_id(run)[104]["action"] == "unchanged"
+    assert cases_by_id(run)[101]["reason"] == "zephyr_push is never"
+    assert cases_by_id(run)[104]["action"] == "unchanged"
     assert not run["complete"]
 
 
 @pytest.mark.usefixtures("suite")
-def test_report_of_a_run_that_sends_nothing_judges_no_status(run_zephyr, pytester):
+def test_status_is_not_checked_for_the_report_of_a_run_that_sends_nothing(
+    run_zephyr, pytester
+):
     """Only the server knows which statuses it has."""
     run_zephyr(
         "--zephyr-push=never", "--zephyr-report=r.json",
         "--zephyr-status-map=passed=Waived",
     )  # fmt: skip
 
-    case = by_id(read(pytester.path / "r.json"))[101]
+    case = cases_by_id(read_run(pytester.path / "r.json"))[101]
     assert (case["action"], case["reason"]) == ("not_sent", "zephyr_push is never")
 
 
@@ -110,9 +116,9 @@ def test_report_of_a_failed_push_has_the_reason(run_zephyr, pytester, target):
     target.sandbox.faults.add(Fault("PUT", "*bulk/execute", status=403, times=None))
     run_zephyr("--zephyr-report=r.json")
 
-    run = read(pytester.path / "r.json")
+    run = read_run(pytester.path / "r.json")
     assert run["counts"]["reported"] == 0
-    assert "permission" in by_id(run)[101]["reason"]
+    assert "permission" in cases_by_id(run)[101]["reason"]
     assert run["problems"][-1]["more"][0].startswith("send them later with: ")
 
 
@@ -124,9 +130,9 @@ def test_report_is_written_when_the_sender_fails(run_zephyr, pytester, monkeypat
     )
     run_zephyr("--zephyr-report=r.json")
 
-    run = read(pytester.path / "r.json")
-    assert by_id(run)[101]["action"] == "reported"
-    assert by_id(run)[999]["action"] == "not_sent"
+    run = read_run(pytester.path / "r.json")
+    assert cases_by_id(run)[101]["action"] == "reported"
+    assert cases_by_id(run)[999]["action"] == "not_sent"
     assert run["problems"][-1]["code"] == "bug"
 
 
@@ -191,7 +197,7 @@ def on_github(monkeypatch, tmp_path):
 
 @pytest.mark.usefixtures("suite")
 def test_github_gets_a_job_summary_and_annotations(run_zephyr, on_github, target):
-    """They have no secret, and the summary keeps what other steps wrote."""
+    """They contain no secret, and the summary keeps what other steps wrote."""
     on_github.write_text("before\n", encoding="utf-8")
     ran = run_zephyr("-q")
 

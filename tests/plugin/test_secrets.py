@@ -17,6 +17,7 @@ from tests.client.calls import with_proxy_password
 from tests.client.servers import ForwardProxy
 from tests.conftest import needs_xdist
 from tests.conftest import SandboxTarget
+from tests.conftest import without_and_with_xdist
 
 
 #: Flags that people add when something does not work.
@@ -89,7 +90,10 @@ def cookies(target: SandboxTarget) -> set[str]:
 
 
 def files_with(directory: Path, secrets: set[str]) -> list[str]:
-    """Return ``file: secret`` for each of *secrets* that a file contains."""
+    """Return ``file: secret`` for each of *secrets* that a file contains.
+
+    A file ``*.secret`` is not read: it is the token file.
+    """
     return [
         f"{path.relative_to(directory)}: {secret}"
         for path in sorted(directory.rglob("*"))
@@ -106,13 +110,13 @@ def proxy(start_server):
 
 @pytest.fixture
 def echoing_server(start_server):
-    """A server that refuses every request, with its headers in the message."""
+    """Start a server that refuses every request with the headers of the request."""
     return start_server(refuse_with_headers)
 
 
 @pytest.fixture
 def secrets(target, monkeypatch, pytester, proxy, request):
-    """Set the variables for a login and for a proxy; return the secrets in them."""
+    """Set the variables for a login and a proxy; return their secrets in all forms."""
     store = target.sandbox.store
     login = request.param
     monkeypatch.setenv("TMPDIR", str(pytester.mkdir("tmp")))
@@ -147,7 +151,7 @@ def secrets(target, monkeypatch, pytester, proxy, request):
 def test_run_writes_no_credential(
     pytester, run_zephyr, target, monkeypatch, echoing_server, secrets, args, server
 ):
-    """Neither to a file nor to the terminal, with pytest's debugging flags."""
+    """Files and output have none, even with pytest's flags for debugging."""
     pytester.makepyfile(SUITE)
     pytester.makeconftest(CONFTEST)
     if server == "echoing":
@@ -170,14 +174,12 @@ def test_run_writes_no_credential(
     assert files_with(ran.path, secrets) == []
 
 
-@pytest.mark.parametrize("args", [[], ["-n2"]], ids=["one process", "n2"])
+@pytest.mark.parametrize("args", without_and_with_xdist(2))
 @pytest.mark.parametrize("secrets", ["basic"], indirect=True)
 def test_credentials_in_texts_of_tests_are_hidden(
     pytester, run_zephyr, target, secrets, args
 ):
-    """In the journal and on the server; pytest itself may print them."""
-    if args:
-        pytest.importorskip("xdist")
+    """Neither the journal nor the server gets them; pytest itself may print them."""
     pytester.makepyfile(LEAK)
     secrets = {*secrets, "par4m-k3y"}
     capture = "--zephyr-capture=all"
@@ -292,7 +294,7 @@ def test_the_command_refuses_a_credential_without_showing_it(capsys, name, joine
 
 
 #: Tests with secrets in their node ids; pytest-xdist appends its group to one.
-PARAMETERS = """
+SECRETS_IN_NODE_IDS = """
     import os, pytest
 
     @pytest.mark.zephyr(101)
@@ -324,8 +326,8 @@ PARAMETERS = """
 def test_values_of_secret_parameters_are_hidden_in_node_ids(
     pytester, run_zephyr, target, run_command, args, body
 ):
-    """Neither in the journal nor on the server; each result is on its own test case."""
-    pytester.makepyfile(PARAMETERS.format(body=body))
+    """Journal and server do not get them, and each result is on its own test case."""
+    pytester.makepyfile(SECRETS_IN_NODE_IDS.format(body=body))
     ran = run_zephyr(*args, "--tb=long", subprocess=True, check_exit_code=False)
     # A process that has died sends nothing itself.
     run_command("push")
@@ -342,7 +344,8 @@ def test_values_of_secret_parameters_are_hidden_in_node_ids(
     assert "[password=&lt;hidden&gt;]" in comments[0]
 
 
-SHOWN = r"""
+#: Tests whose failures, steps and reasons contain the values of secret parameters.
+SECRETS_IN_TEXTS = r"""
     import pytest
 
     @pytest.mark.zephyr(101)
@@ -373,14 +376,12 @@ SHOWN = r"""
 """
 
 
-@pytest.mark.parametrize(
-    "args", [[], pytest.param(["-n2"], marks=needs_xdist)], ids=["one process", "n2"]
-)
+@pytest.mark.parametrize("args", without_and_with_xdist(2))
 def test_values_of_secret_parameters_are_hidden_in_texts(
     pytester, run_zephyr, target, args
 ):
-    """Also inside other values, in steps and in reasons; ordinary words stay."""
-    pytester.makepyfile(SHOWN)
+    """They may be in other values, in steps and in reasons; ordinary words are shown."""
+    pytester.makepyfile(SECRETS_IN_TEXTS)
     ran = run_zephyr(*args, "--tb=long", subprocess=True, check_exit_code=False)
 
     assert files_with(ran.path / ".zephyr", {"swordfish"}) == []

@@ -1,4 +1,4 @@
-"""The process that talks to Zephyr: how it starts, how it ends, and if it cannot start."""
+"""The sender, the process that talks to Zephyr: how it starts, how it ends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.conftest import needs_xdist
 from tests.conftest import wait_until
 
 
-ONE = """
+ONE_TEST = """
     import pytest
 
     @pytest.mark.zephyr(101)
@@ -34,14 +34,17 @@ needs_posix = pytest.mark.skipif(os.name == "nt", reason="needs signals or a she
 
 @pytest.fixture
 def run_python(pytester, target_variables):
-    """Run Python with these arguments; the settings for the sandbox are in variables."""
-    pytester.makepyfile(ONE)
+    """Return a function that runs Python; environment variables name the sandbox.
+
+    It runs *command* instead of Python if that is given.
+    """
+    pytester.makepyfile(ONE_TEST)
 
     def run(
-        *args: object, call: list[str] | None = None, **options: object
+        *args: object, command: list[str] | None = None, **options: object
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*(call or [sys.executable]), *map(str, args)],
+            [*(command or [sys.executable]), *map(str, args)],
             **{"cwd": pytester.path, "capture_output": True, "text": True} | options,
         )
 
@@ -64,7 +67,7 @@ def run_python(pytester, target_variables):
     ids=str,
 )
 def test_test_process_does_not_talk_to_zephyr(pytester, run_python, args):
-    """It loads no HTTP library, and has no process, thread or pipe while tests run."""
+    """It loads no HTTP library, and has no sender, thread or pipe while tests run."""
     pytester.makeconftest(
         """
         import os, sys, time
@@ -116,14 +119,14 @@ def test_variables_of_tests_do_not_reach_the_sender(pytester, run_python, target
     assert target.statuses()[101] == "1"
 
 
-# How it starts
+# How the sender starts
 
 
 @pytest.mark.parametrize("start", ["-m pytest", "PYTHONPATH", "rootdir"])
 def test_modules_of_a_suite_do_not_break_the_sender(
     pytester, run_python, target, monkeypatch, start
 ):
-    """Even if they have the names of libraries."""
+    """The modules may have the names of libraries that the sender imports."""
     tests = pytester.mkdir("tests")
     for name in ("queue", "requests", "urllib3", "idna"):
         broken = "raise ZeroDivisionError\n"
@@ -203,8 +206,8 @@ def test_sender_starts_from_a_zipapp(pytester, run_python, target, tmp_path):
 @needs_posix
 def test_sender_starts_with_a_closed_stdin(run_python, target):
     """The number of stdin is free, so a pipe gets it."""
-    call = ["sh", "-c", 'exec "$0" -m pytest --zephyr <&-', sys.executable]
-    done = run_python(call=call)
+    command = ["sh", "-c", 'exec "$0" -m pytest --zephyr <&-', sys.executable]
+    done = run_python(command=command)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert target.statuses()[101] == "1"
@@ -213,16 +216,18 @@ def test_sender_starts_with_a_closed_stdin(run_python, target):
 @needs_posix
 def test_sender_starts_if_pytest_is_process_1(run_python, target):
     """As in a container. The parent of the sender is 1, as if it were an orphan."""
-    call = ["unshare", "--fork", "--pid", "--kill-child", sys.executable]
-    if run_python("-c", "pass", call=call).returncode:
+    command = ["unshare", "--fork", "--pid", "--kill-child", sys.executable]
+    if run_python("-c", "pass", command=command).returncode:
         pytest.skip("this user may not make a namespace of processes")
-    done = run_python("-m", "pytest", "--zephyr", call=call)
+    done = run_python("-m", "pytest", "--zephyr", command=command)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert target.statuses()[101] == "1", done.stdout
 
 
-@pytest.mark.parametrize("args", [["-p", "no:terminal"], ["-W", "error"], ["-s"]])
+@pytest.mark.parametrize(
+    "args", [["-p", "no:terminal"], ["-W", "error"], ["-s"]], ids=" ".join
+)
 def test_sender_works_with_options_of_pytest(run_python, target, args):
     done = run_python("-m", "pytest", "--zephyr", *args)
 
@@ -234,7 +239,7 @@ def test_sender_works_with_options_of_pytest(run_python, target, args):
 def test_exit_handlers_do_not_hold_the_sender(
     pytester, run_python, target, monkeypatch
 ):
-    """A library may register one in every process of the environment."""
+    """A library may register one in every Python process."""
     site = pytester.mkdir("site")
     (site / "sitecustomize.py").write_text(
         "import atexit, sys, time\n"
@@ -250,6 +255,7 @@ def test_exit_handlers_do_not_hold_the_sender(
     assert target.statuses()[101] == "1"
 
 
+#: Conftest files that change what a process needs.
 CONFTESTS = {
     "no processes": """
         import subprocess
@@ -285,7 +291,7 @@ CONFTESTS = {
 @pytest.mark.parametrize(
     "args", [[], ["--zephyr-only-planned"]], ids=["all", "planned"]
 )
-def test_sender_works_whatever_a_conftest_changes(
+def test_sender_works_with_a_conftest_that_changes_the_process(
     pytester, run_python, target, conftest, args
 ):
     pytester.makeconftest(conftest)
@@ -333,7 +339,7 @@ def test_output_at_the_start_of_python_is_ignored(
     assert target.statuses()[101] == "1"
 
 
-# If it does not start
+# A sender that does not start
 
 
 def test_wait_for_a_sender_that_does_not_start_ends_at_the_deadline(
@@ -408,10 +414,10 @@ def test_journal_is_named_if_a_plugin_breaks_the_end_of_the_session(
         ),
     ],
 )
-def test_results_are_kept_if_it_cannot_be_started(
+def test_results_are_kept_if_the_sender_cannot_be_started(
     pytester, run_python, target, run_command, cause, policy
 ):
-    """A message says so before and after the tests; a later push sends them."""
+    """A message says so before and after the tests; a later push sends the results."""
     (pytester.path / "early.py").write_text(f"import sys\n{cause}\n", encoding="utf-8")
     done = run_python(
         *("-m", "pytest", "-p", "early", "--zephyr", f"--zephyr-on-error={policy}")
@@ -427,10 +433,11 @@ def test_results_are_kept_if_it_cannot_be_started(
     assert target.statuses()[101] == "1"
 
 
-# How it ends
+# How the sender ends
 
 
-LENGTH = (
+#: The beginning of an answer with a body of 200,000 bytes.
+HEADERS = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 200000\r\n"
 )
 
@@ -452,15 +459,15 @@ def trickle(start_server):
 
 
 TRICKLES = [
-    pytest.param(LENGTH + b"\r\n", b" ", id="body"),
-    pytest.param(LENGTH, b"X-Slow: 1\r\n", id="headers"),
+    pytest.param(HEADERS + b"\r\n", b" ", id="body"),
+    pytest.param(HEADERS, b"X-Slow: 1\r\n", id="headers"),
     pytest.param(b"", b"H", id="status line"),
 ]
 
 
 @pytest.mark.parametrize(("begin", "part"), TRICKLES)
 def test_endless_answer_ends_at_the_deadline(run_python, target, trickle, begin, part):
-    """No single byte exceeds the timeout, but the answer never ends."""
+    """Each byte arrives within the timeout, but the answer never ends."""
     url = trickle(begin, part)
     done = run_python(
         *("-m", "pytest", "--zephyr", f"--zephyr-url={url}", "--zephyr-deadline=0.5"),
@@ -472,8 +479,12 @@ def test_endless_answer_ends_at_the_deadline(run_python, target, trickle, begin,
     assert "results kept in .zephyr" in done.stdout
 
 
-@pytest.mark.parametrize("words", [["push"], ["check"], ["list", "projects"]])
-def test_endless_answer_does_not_hold_the_command(run_python, target, trickle, words):
+@pytest.mark.parametrize(
+    "words", [["push"], ["check"], ["list", "projects"]], ids=" ".join
+)
+def test_endless_answer_ends_the_command_at_the_deadline(
+    run_python, target, trickle, words
+):
     run_python("-m", "pytest", "--zephyr", "--zephyr-push=never")
     flags = [f"--zephyr-url={trickle(*TRICKLES[0].values)}", "--zephyr-deadline=0.5"]
     if words[0] != "list":

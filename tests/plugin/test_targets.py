@@ -15,6 +15,7 @@ import pytest
 from pytest_zephyr.client import base
 from pytest_zephyr.sandbox import Fault
 from tests.conftest import needs_xdist
+from tests.conftest import without_and_with_xdist
 
 
 NAMES = (
@@ -24,7 +25,7 @@ NAMES = (
     "--zephyr-phase=Regression",
 )
 
-MANY = """
+MANY_TESTS = """
     import pytest
 
     @pytest.mark.parametrize(
@@ -33,12 +34,12 @@ MANY = """
     def test_many(n): assert n % 10
 """
 
-ONE = "import pytest\n@pytest.mark.zephyr({case})\ndef test_a(): pass\n"
+ONE_TEST = "import pytest\n@pytest.mark.zephyr({case})\ndef test_a(): pass\n"
 
 
 @pytest.fixture
 def no_phase_id(run_zephyr, monkeypatch):
-    """Do not set the id of the phase, so that names must lead to it."""
+    """Unset the variable with the id of the phase, so that names must lead to it."""
     monkeypatch.delenv("ZEPHYR_PHASE")
 
 
@@ -62,11 +63,11 @@ def statuses(target, name="Build 7"):
 
 
 @pytest.mark.usefixtures("no_phase_id")
-def test_three_hundred_results_fill_a_new_cycle_with_twenty_requests(
+def test_three_hundred_results_fill_a_new_cycle_with_at_most_20_requests(
     pytester, run_zephyr, target
 ):
     add_cases(target, range(1000, 1300))
-    pytester.makepyfile(MANY.format(first=1000, last=1300))
+    pytester.makepyfile(MANY_TESTS.format(first=1000, last=1300))
     ran = run_zephyr(*NAMES, "--zephyr-create=cycle", check_exit_code=False)
 
     assert statuses(target) == {n: "1" if n % 10 else "2" for n in range(1000, 1300)}
@@ -76,14 +77,14 @@ def test_three_hundred_results_fill_a_new_cycle_with_twenty_requests(
 
 
 @pytest.mark.usefixtures("no_phase_id")
-def test_twelve_hundred_cases_in_twelve_folders_cost_48_requests(
+def test_twelve_hundred_cases_in_twelve_folders_cost_at_most_48_requests(
     pytester, run_zephyr, target
 ):
     store = target.sandbox.store
     for number in range(12):
         folder = store.add_folder(target.release, f"Part {number}")
         add_cases(target, range(1000 + 100 * number, 1100 + 100 * number), folder)
-    pytester.makepyfile(MANY.format(first=1000, last=2200))
+    pytester.makepyfile(MANY_TESTS.format(first=1000, last=2200))
     run_zephyr(*NAMES, "--zephyr-create=cycle", "-q", check_exit_code=False)
 
     assert len(statuses(target)) == 1200
@@ -93,7 +94,7 @@ def test_twelve_hundred_cases_in_twelve_folders_cost_48_requests(
 @pytest.mark.usefixtures("no_phase_id")
 def test_second_run_finds_what_the_first_created(pytester, run_zephyr, target):
     add_cases(target, [201])
-    pytester.makepyfile(ONE.format(case=201))
+    pytester.makepyfile(ONE_TEST.format(case=201))
     run_zephyr(*NAMES, "--zephyr-create=cycle", check_exit_code=False)
     before = len(target.writes)
     run_zephyr(*NAMES, "--zephyr-create=cycle", check_exit_code=False)
@@ -112,7 +113,7 @@ def test_new_cycle_has_dates_build_and_environment(pytester, run_zephyr, target)
         target.project, "2.0", start=today - timedelta(days=9), end=end
     )
     target.sandbox.store.add_case(release, testcase_id=201)
-    pytester.makepyfile(ONE.format(case=201))
+    pytester.makepyfile(ONE_TEST.format(case=201))
     run_zephyr(
         *NAMES, "--zephyr-release=name:2.0", "--zephyr-create=cycle",
         "--zephyr-environment=UAT", "--zephyr-build=7.1", check_exit_code=False,
@@ -133,7 +134,7 @@ def test_missing_mandatory_environment_is_reported_before_the_tests(
 ):
     target.sandbox.store.set_preference("cycle.environment.enabled", "true")
     add_cases(target, [201])
-    pytester.makepyfile(ONE.format(case=201))
+    pytester.makepyfile(ONE_TEST.format(case=201))
     ran = run_zephyr(
         *NAMES, "--zephyr-create=cycle", "--zephyr-on-error=fail", check_exit_code=False
     )
@@ -155,7 +156,7 @@ def test_refused_cycle_in_a_release_that_has_ended_is_explained(
     target.sandbox.faults.add(
         Fault(method="POST", path="/cycle", kind="status", status=400)
     )
-    pytester.makepyfile(ONE.format(case=201))
+    pytester.makepyfile(ONE_TEST.format(case=201))
     ran = run_zephyr(
         *NAMES,
         "--zephyr-release=name:0.9",
@@ -171,7 +172,7 @@ def test_refused_cycle_in_a_release_that_has_ended_is_explained(
 def test_new_cycle_waits_for_a_locked_release(
     pytester, run_zephyr, target, monkeypatch
 ):
-    """The lock is released during the wait."""
+    """The release is unlocked during the wait."""
     add_cases(target, [201])
     target.sandbox.store.lock_release(target.release)
     waits = []
@@ -181,7 +182,7 @@ def test_new_cycle_waits_for_a_locked_release(
         target.sandbox.store.unlock_release(target.release)
 
     monkeypatch.setattr(base, "time", SimpleNamespace(sleep=unlock))
-    pytester.makepyfile(ONE.format(case=201))
+    pytester.makepyfile(ONE_TEST.format(case=201))
     run_zephyr(*NAMES, "--zephyr-create=cycle", check_exit_code=False)
 
     assert waits == [15.0]
@@ -192,7 +193,7 @@ def test_new_cycle_waits_for_a_locked_release(
 def test_release_that_stays_locked_is_named(pytester, run_zephyr, target):
     add_cases(target, [201])
     target.sandbox.store.lock_release(target.release)
-    pytester.makepyfile(ONE.format(case=201))
+    pytester.makepyfile(ONE_TEST.format(case=201))
     ran = run_zephyr(
         *NAMES, "--zephyr-create=cycle", "--zephyr-deadline=10", check_exit_code=False
     )
@@ -225,7 +226,7 @@ def test_nothing_is_created_without_a_result_to_send(
 
 @pytest.mark.usefixtures("no_phase_id")
 def test_nothing_is_created_for_unknown_ids(pytester, run_zephyr, target):
-    pytester.makepyfile(ONE.format(case=999))
+    pytester.makepyfile(ONE_TEST.format(case=999))
     ran = run_zephyr(*NAMES, "--zephyr-create=cycle")
 
     assert target.writes == []
@@ -245,7 +246,7 @@ def test_missing_cycle_is_named_if_it_may_not_be_created(
     pytester, run_zephyr, target, create, message
 ):
     add_cases(target, [201])
-    pytester.makepyfile(ONE.format(case=201))
+    pytester.makepyfile(ONE_TEST.format(case=201))
     ran = run_zephyr(*NAMES, f"--zephyr-create={create}")
 
     assert message in ran.text
@@ -255,7 +256,7 @@ def test_missing_cycle_is_named_if_it_may_not_be_created(
 def test_four_jobs_at_once_create_one_cycle(pytester, run_zephyr, target):
     """The cycle with the lowest id is used, and the others are removed."""
     add_cases(target, range(1000, 1040))
-    pytester.makepyfile(MANY.format(first=1000, last=1040))
+    pytester.makepyfile(MANY_TESTS.format(first=1000, last=1040))
     command = [
         sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--zephyr",
         "--zephyr-phase=Regression", *NAMES, "--zephyr-create=cycle",
@@ -340,11 +341,11 @@ def test_unassigned_test_case_of_the_phase_is_assigned_and_not_added_again(
     assert 202 not in statuses
 
 
-def test_structured_phase_is_never_added_to(pytester, run_zephyr, target):
+def test_no_test_case_is_added_to_a_structured_phase(pytester, run_zephyr, target):
     store = target.sandbox.store
     add_cases(target, [201])
     store.add_phase(target.cycle, "Folders", free_form=False)
-    pytester.makepyfile(ONE.format(case=201))
+    pytester.makepyfile(ONE_TEST.format(case=201))
     ran = run_zephyr(
         *NAMES[:2], "--zephyr-cycle=Nightly", "--zephyr-phase=Folders",
         "--zephyr-create=execution",
@@ -355,7 +356,7 @@ def test_structured_phase_is_never_added_to(pytester, run_zephyr, target):
 
 
 def test_no_test_case_is_created_for_a_structured_phase(pytester, run_zephyr, target):
-    """Two tests of one name would share a test case."""
+    """The two tests would share a test case, because they have the same name."""
     target.sandbox.store.add_phase(target.cycle, "Folders", free_form=False)
     for package in ("api", "ui"):
         pytester.mkpydir(package)
@@ -375,7 +376,7 @@ def test_no_test_case_is_created_for_a_structured_phase(pytester, run_zephyr, ta
 
 def test_known_case_outside_the_phase_says_how_to_add_it(pytester, run_zephyr, target):
     add_cases(target, [201])
-    pytester.makepyfile(ONE.format(case=201))
+    pytester.makepyfile(ONE_TEST.format(case=201))
     ran = run_zephyr("--zephyr-on-error=fail", check_exit_code=False)
 
     assert ran.ret == 8
@@ -383,14 +384,14 @@ def test_known_case_outside_the_phase_says_how_to_add_it(pytester, run_zephyr, t
 
 
 @pytest.mark.parametrize(
-    ("fault", "case"),
+    "fault",
     [
-        (Fault(path="/advancesearch", kind="status", status=500, times=None), 201),
-        (Fault(path="/advancesearch", kind="omit_rows", rows=99, times=None), 201),
-        (Fault(path="/bulk/tree/", kind="missing", times=None), 201),
-        (Fault(method="POST", path="/bytree/", kind="cut_after"), 201),
-        (Fault(method="POST", path="/bytree/", kind="cut_before"), 201),
-        (Fault(method="PUT", path="/bulk/tree/", kind="cut_after"), 201),
+        Fault(path="/advancesearch", kind="status", status=500, times=None),
+        Fault(path="/advancesearch", kind="omit_rows", rows=99, times=None),
+        Fault(path="/bulk/tree/", kind="missing", times=None),
+        Fault(method="POST", path="/bytree/", kind="cut_after"),
+        Fault(method="POST", path="/bytree/", kind="cut_before"),
+        Fault(method="PUT", path="/bulk/tree/", kind="cut_after"),
     ],
     ids=[
         "no search", "search lags", "no bulk assignment", "added without an answer",
@@ -398,29 +399,29 @@ def test_known_case_outside_the_phase_says_how_to_add_it(pytester, run_zephyr, t
     ],
 )  # fmt: skip
 def test_test_case_is_added_once_whatever_call_fails(
-    pytester, run_zephyr, target, fault, case
+    pytester, run_zephyr, target, fault
 ):
-    add_cases(target, [case])
+    add_cases(target, [201])
     target.sandbox.faults.add(fault)
-    pytester.makepyfile(ONE.format(case=case))
+    pytester.makepyfile(ONE_TEST.format(case=201))
     run_zephyr(
         *NAMES[:2], f"--zephyr-phase={target.phase}", "--zephyr-create=execution",
         "--zephyr-retries=0", check_exit_code=False,
     )  # fmt: skip
 
-    assert target.statuses()[case] == "1"
-    assert target.sandbox.store.scheduled_ids(target.phase).count(case) == 1
+    assert target.statuses()[201] == "1"
+    assert target.sandbox.store.scheduled_ids(target.phase).count(201) == 1
 
 
 def test_refused_addition_does_not_affect_other_results(pytester, run_zephyr, target):
-    """A test case that the phase does not take is named; the others get their result."""
+    """The test case that was not added is named; the others get their result."""
     add_cases(target, [201])
     target.sandbox.faults.add(Fault(method="POST", path="/bytree/", kind="cut_before"))
     target.sandbox.faults.add(
         Fault(method="POST", path="/bytree/", status=400, times=None)
     )
     pytester.makepyfile(
-        test_new=ONE.format(case=201), test_scheduled=ONE.format(case=101)
+        test_new=ONE_TEST.format(case=201), test_scheduled=ONE_TEST.format(case=101)
     )
     ran = run_zephyr(
         *NAMES[:2], f"--zephyr-phase={target.phase}", "--zephyr-create=execution",
@@ -439,7 +440,7 @@ def test_refused_assignment_is_the_reason_for_a_missing_execution(
     add_cases(target, [201])
     for method, path in (("PUT", "/bulk/tree/"), ("POST", "/execution/modify")):
         target.sandbox.faults.add(Fault(method, path, status=400, times=None))
-    pytester.makepyfile(ONE.format(case=201))
+    pytester.makepyfile(ONE_TEST.format(case=201))
     ran = run_zephyr(
         *NAMES[:2], f"--zephyr-phase={target.phase}", "--zephyr-create=execution",
         check_exit_code=False,
@@ -462,7 +463,10 @@ def test_refused_assignment_is_the_reason_for_a_missing_execution(
         ("error", "fail", 4),
     ],
 )
-def test_policy_for_unknown_ids(pytester, run_zephyr, target, policy, on_error, code):
+def test_unknown_case_option_decides_what_an_unknown_id_does(
+    pytester, run_zephyr, target, policy, on_error, code
+):
+    """Only ``error`` with on_error=fail ends the run before the first test."""
     pytester.makepyfile(
         """
         import pytest
@@ -490,7 +494,7 @@ def test_policy_for_unknown_ids(pytester, run_zephyr, target, policy, on_error, 
 def test_unknown_id_ends_a_distributed_run_before_the_first_test(
     pytester, run_zephyr, target
 ):
-    pytester.makepyfile(ONE.format(case=1022))
+    pytester.makepyfile(ONE_TEST.format(case=1022))
     ran = run_zephyr(
         "-n2", "--zephyr-unknown-case=error", "--zephyr-on-error=fail",
         check_exit_code=False, subprocess=True,
@@ -503,10 +507,13 @@ def test_unknown_id_ends_a_distributed_run_before_the_first_test(
 
 
 @pytest.mark.parametrize(
-    ("policy", "code", "named"),
+    ("policy", "code", "is_named"),
     [("ignore", 0, False), ("warn", 0, True), ("error", 8, True)],
 )
-def test_policy_for_tests_without_a_marker(pytester, run_zephyr, policy, code, named):
+def test_unmapped_option_decides_what_a_test_without_a_marker_does(
+    pytester, run_zephyr, policy, code, is_named
+):
+    """Only ``error`` changes the exit code with on_error=fail."""
     pytester.makepyfile(
         """
         import pytest
@@ -525,16 +532,17 @@ def test_policy_for_tests_without_a_marker(pytester, run_zephyr, policy, code, n
     )
 
     assert ran.ret == code
-    assert ("zephyr: 1 test has no test case: " in ran.text) == named
-    assert ("::test_unmarked" in ran.text) == named
+    assert ("zephyr: 1 test has no test case: " in ran.text) == is_named
+    assert ("::test_unmarked" in ran.text) == is_named
     assert "test_ignored" not in ran.text
 
 
+#: Flags that create what is missing, even test cases.
 CREATE = (*NAMES, "--zephyr-create=cycle", "--zephyr-unmapped=create")
 
 
 @pytest.mark.usefixtures("no_phase_id")
-@pytest.mark.parametrize("workers", [[], ["-n2"]], ids=["one process", "xdist"])
+@pytest.mark.parametrize("workers", without_and_with_xdist(2))
 def test_test_cases_are_created_once_for_tests_without_a_marker(
     pytester, run_zephyr, target, workers
 ):
@@ -763,7 +771,7 @@ PLANNED_AND_UNPLANNED = """
 """
 
 
-@pytest.mark.parametrize("workers", [[], ["-n2"]], ids=["one process", "xdist"])
+@pytest.mark.parametrize("workers", without_and_with_xdist(2))
 def test_only_planned_tests_run(pytester, run_zephyr, target, workers):
     pytester.makepyfile(PLANNED_AND_UNPLANNED)
     add_cases(target, [201])
@@ -784,16 +792,19 @@ def test_only_planned_tests_run(pytester, run_zephyr, target, workers):
 
 
 @pytest.mark.usefixtures("no_phase_id")
-@pytest.mark.parametrize("create", ["never", "phase", "cycle"])
 @pytest.mark.parametrize(
-    "workers", [[], pytest.param(["-n1"], marks=needs_xdist)], ids=["one", "xdist"]
+    ("create", "workers"),
+    [
+        pytest.param("never", [], id="never"),
+        pytest.param("phase", [], id="phase"),
+        pytest.param("phase", ["-n1"], id="phase, xdist", marks=needs_xdist),
+        pytest.param("cycle", [], id="cycle"),
+    ],
 )
 def test_only_planned_selects_nothing_if_the_phase_does_not_exist(
     pytester, run_zephyr, target, create, workers
 ):
     """No test runs, and no phase is created."""
-    if workers and create != "phase":
-        pytest.skip("the same for every create")
     pytester.makepyfile(PLANNED_AND_UNPLANNED)
     ran = run_zephyr(
         *NAMES, "--zephyr-cycle=Nightly", "--zephyr-phase=Tomorrow",
@@ -856,7 +867,7 @@ def test_wrong_id_is_reported_before_the_first_test(
     pytester, run_zephyr, args, message
 ):
     """The server answers 500 to a wrong id, so it is looked up in the lists."""
-    pytester.makepyfile(ONE.format(case=101))
+    pytester.makepyfile(ONE_TEST.format(case=101))
     ran = run_zephyr(
         "--zephyr-project=Payments", "--zephyr-release=name:1.0",
         "--zephyr-cycle=Nightly", "--zephyr-phase=Smoke", *args,
@@ -868,7 +879,7 @@ def test_wrong_id_is_reported_before_the_first_test(
 
 
 def test_wrong_id_of_a_phase_alone_is_reported(pytester, run_zephyr):
-    pytester.makepyfile(ONE.format(case=101))
+    pytester.makepyfile(ONE_TEST.format(case=101))
     ran = run_zephyr(
         "--zephyr-phase=999", "--zephyr-on-error=fail", "--zephyr-retries=0",
         check_exit_code=False,
@@ -881,7 +892,7 @@ def test_wrong_id_of_a_phase_alone_is_reported(pytester, run_zephyr):
 def test_unknown_id_is_reported_in_a_large_phase(pytester, run_zephyr, monkeypatch):
     """The startup check does not read the whole phase."""
     monkeypatch.setattr("pytest_zephyr.push.preflight.MAX_KEPT_EXECUTIONS", 2)
-    pytester.makepyfile(ONE.format(case=1022))
+    pytester.makepyfile(ONE_TEST.format(case=1022))
     ran = run_zephyr(
         "--zephyr-unknown-case=error", "--zephyr-on-error=fail", check_exit_code=False
     )
@@ -897,7 +908,7 @@ def test_new_test_case_that_the_search_lacks_does_not_end_the_run(
     target.sandbox.faults.add(
         Fault(path="/advancesearch", kind="omit_rows", rows=99, times=None)
     )
-    pytester.makepyfile(ONE.format(case=201))
+    pytester.makepyfile(ONE_TEST.format(case=201))
     ran = run_zephyr(
         *NAMES[:2], f"--zephyr-phase={target.phase}", "--zephyr-create=execution",
         "--zephyr-unknown-case=error", "--zephyr-on-error=fail", check_exit_code=False,
@@ -908,10 +919,10 @@ def test_new_test_case_that_the_search_lacks_does_not_end_the_run(
 
 
 @pytest.mark.usefixtures("no_phase_id")
-def test_cycle_of_a_release_that_is_only_a_number_needs_its_project(
+def test_new_cycle_in_a_release_that_is_given_by_its_id_needs_the_project(
     pytester, run_zephyr, target
 ):
-    pytester.makepyfile(ONE.format(case=101))
+    pytester.makepyfile(ONE_TEST.format(case=101))
     ran = run_zephyr(
         f"--zephyr-release={target.release}", *NAMES[2:], "--zephyr-create=cycle",
         "--zephyr-on-error=fail", check_exit_code=False,
@@ -921,11 +932,13 @@ def test_cycle_of_a_release_that_is_only_a_number_needs_its_project(
     assert "a new cycle needs the dates of its release" in ran.text
 
 
-def test_structured_phase_named_by_its_id_is_not_added_to(pytester, run_zephyr, target):
+def test_no_test_case_is_added_to_a_structured_phase_that_is_given_by_its_id(
+    pytester, run_zephyr, target
+):
     store = target.sandbox.store
     add_cases(target, [201])
     phase = store.add_phase(target.cycle, "Folders", free_form=False)
-    pytester.makepyfile(ONE.format(case=201))
+    pytester.makepyfile(ONE_TEST.format(case=201))
     ran = run_zephyr(f"--zephyr-phase={phase}", "--zephyr-create=execution")
 
     assert "it is a structured phase" in ran.text
@@ -938,7 +951,7 @@ def test_results_wait_for_a_locked_release(pytester, run_zephyr, target, monkeyp
     target.sandbox.faults.add(Fault("PUT", "/bulk/execute", status=400, body=locked))
     waits: list[float] = []
     monkeypatch.setattr(base, "time", SimpleNamespace(sleep=waits.append))
-    pytester.makepyfile(ONE.format(case=101))
+    pytester.makepyfile(ONE_TEST.format(case=101))
     run_zephyr(check_exit_code=False)
 
     assert waits == [15.0]
@@ -978,30 +991,34 @@ def test_typo_is_reported_before_the_first_test(
 
 
 @pytest.mark.usefixtures("no_phase_id")
-@pytest.mark.parametrize("wrong", ["project=Payment", "cycle=Nightley", "phase=Smok"])
+@pytest.mark.parametrize(
+    ("option", "typo", "name"),
+    [
+        ("project", "Payment", "Payments"),
+        ("cycle", "Nightley", "Nightly"),
+        ("phase", "Smok", "Smoke"),
+    ],
+)
 def test_printed_command_corrects_a_typo(
-    pytester, run_zephyr, target, run_shown_command, wrong
+    pytester, run_zephyr, target, run_shown_command, option, typo, name
 ):
     """The journal has the wrong name; the command has a flag with the suggested one."""
-    pytester.makepyfile(ONE.format(case=101))
+    pytester.makepyfile(ONE_TEST.format(case=101))
     ran = run_zephyr(
         "--zephyr-project=Payments", "--zephyr-release=name:1.0",
-        "--zephyr-cycle=Nightly", "--zephyr-phase=Smoke", f"--zephyr-{wrong}",
+        "--zephyr-cycle=Nightly", "--zephyr-phase=Smoke", f"--zephyr-{option}={typo}",
     )  # fmt: skip
-    option, _, name = wrong.partition("=")
     pasted = run_shown_command(ran.text)
 
     ran.result.stdout.fnmatch_lines(
-        [
-            f"*send them to the right {option} with: * push * --zephyr-{option} {name[:4]}*"
-        ]
+        [f"*send them to the right {option} with: * push * --zephyr-{option} {name}*"]
     )
     assert pasted.ret == 0, pasted.out + pasted.err
     assert target.statuses()[101] == "1"
 
 
 def test_all_problems_are_reported_at_once(pytester, run_zephyr):
-    pytester.makepyfile(ONE.format(case=101))
+    pytester.makepyfile(ONE_TEST.format(case=101))
     ran = run_zephyr(
         *NAMES[:3], "--zephyr-phase=Smok", "--zephyr-status-map=error=Blockd",
         "--zephyr-on-error=fail", check_exit_code=False,
@@ -1016,7 +1033,7 @@ def test_refused_login_ends_the_run_only_with_on_error_fail(
     pytester, run_zephyr, monkeypatch
 ):
     monkeypatch.setenv("ZEPHYR_TOKEN", "wrong")
-    pytester.makepyfile(ONE.format(case=101))
+    pytester.makepyfile(ONE_TEST.format(case=101))
     strict = run_zephyr("--zephyr-on-error=fail", check_exit_code=False)
     lenient = run_zephyr(check_exit_code=False)
 
@@ -1029,7 +1046,7 @@ def test_unreachable_server_does_not_stop_the_tests(
     pytester, run_zephyr, target, monkeypatch
 ):
     monkeypatch.setenv("ZEPHYR_URL", "http://127.0.0.1:9")
-    pytester.makepyfile(ONE.format(case=101))
+    pytester.makepyfile(ONE_TEST.format(case=101))
     ran = run_zephyr(
         "--zephyr-on-error=fail", "--zephyr-retries=0", check_exit_code=False
     )
@@ -1041,7 +1058,7 @@ def test_unreachable_server_does_not_stop_the_tests(
 
 
 def test_header_names_server_user_and_phase(pytester, run_zephyr, target):
-    pytester.makepyfile(ONE.format(case=101))
+    pytester.makepyfile(ONE_TEST.format(case=101))
     ran = run_zephyr(check_exit_code=False)
 
     where = (
@@ -1059,7 +1076,7 @@ def test_run_check_and_push_report_the_same_target_problem(
     for name, value in (("PROJECT", "Payments"), ("RELEASE", "name:1.0")):
         monkeypatch.setenv(f"ZEPHYR_{name}", value)
     monkeypatch.setenv("ZEPHYR_CYCLE", "Release candidate")
-    pytester.makepyfile(ONE.format(case=101))
+    pytester.makepyfile(ONE_TEST.format(case=101))
     message = "'Release candidate' (from ZEPHYR_CYCLE) is not a cycle of release '1.0'."
     location = f"Phase {target.phase} is in cycle 'Nightly' ({target.cycle})."
 
