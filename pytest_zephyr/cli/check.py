@@ -132,7 +132,7 @@ class Checker:
         elif listed:
             self._note("statuses", names)
         else:
-            text = f"the server's list cannot be read; the usual ones are used: {names}"
+            text = f"the list on the server cannot be read; the default ones are used: {names}"
             self._note("statuses", text, "warning")
 
     def _check_target(self, client: Client, user: User) -> None:

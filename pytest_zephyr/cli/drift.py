@@ -38,7 +38,7 @@ from pytest_zephyr.text import one_line
 from pytest_zephyr.text import plural
 
 
-#: The plugin that writes the tests that pytest collects to a file.
+#: The plugin that writes a file with the tests that pytest collects.
 _PLUGIN = "pytest_zephyr.plugin.collect"
 
 #: The kinds of differences and their titles; *place* is the word phase or folder.

@@ -242,7 +242,7 @@ def _list_dry_runs(journals: Iterable[Path], args: argparse.Namespace) -> None:
         settings = replace(common.load_settings(args), pushing=True)
     for path in journals:
         push_command = command("push", path, settings=settings)
-        output.say(f"{path} is of a dry run. To send it: {push_command}")
+        output.say(f"{path} is the journal of a dry run. To send it: {push_command}")
 
 
 def _corrections(

@@ -108,8 +108,8 @@ def _introduction(sandbox: Sandbox, contents: Iterable[str]) -> Iterator[str]:
     if len(target) == len(TARGET_OPTIONS):
         yield "  pytest --zephyr"
     else:
-        yield "\nand set ZEPHYR_PROJECT, ZEPHYR_RELEASE, ZEPHYR_CYCLE and ZEPHYR_PHASE; with"
-        yield "--zephyr-create cycle a run creates the cycle and the phase."
+        yield "\nAlso set the missing ones of ZEPHYR_PROJECT, ZEPHYR_RELEASE, ZEPHYR_CYCLE and"
+        yield "ZEPHYR_PHASE; with --zephyr-create cycle a run creates the cycle and the phase."
     yield "\nA name and a password log in, too, instead of the token:\n"
     yield _export("ZEPHYR_USERNAME", sandbox.username)
     yield _export("ZEPHYR_PASSWORD", sandbox.password)

@@ -82,10 +82,10 @@ def _flags(settings: Settings, argv: Sequence[str]) -> list[str]:
         is_typed = source.kind in {"flag", "override"}
         # A pytest run has stored the journaled options; flags of a push are stored nowhere.
         is_needed = option.connects or (option.journaled and settings.pushing)
-        is_new = option.has_flag and option.flag_name not in argv
+        can_be_added = option.has_flag and option.flag_name not in argv
         is_secret = option.name == "proxy" and "@" in text
-        if is_needed and is_typed and is_new and not is_secret:
-            # Separate words, unless the value would be read as a flag.
+        if is_needed and is_typed and can_be_added and not is_secret:
+            # Two words, or one if the value alone would be read as a flag.
             pair = [option.flag_name, text]
             flags += ["=".join(pair)] if text.startswith("-") else pair
     return flags

@@ -41,13 +41,13 @@ def find_credential(
     others can read the file. Raises SettingsError for an invalid credential.
     """
     if auth in {"auto", "token"}:
-        token = _token(token_file, source, environ, warnings)
+        token = _token_credential(token_file, source, environ, warnings)
         if token or auth == "token":
             return token
-    return _password("cookie" if auth == "cookie" else "basic", environ)
+    return _password_credential("cookie" if auth == "cookie" else "basic", environ)
 
 
-def _token(
+def _token_credential(
     file: Path | None,
     source: Source,
     environ: Mapping[str, str],
@@ -92,9 +92,10 @@ def _read(file: Path) -> str:
         return stream.read(_MAX_TOKEN_BYTES).decode("utf-8").strip()
 
 
-def _password(
+def _password_credential(
     kind: Literal["basic", "cookie"], environ: Mapping[str, str]
 ) -> Credential | None:
+    """Return name and password as a credential, `None` if neither is set."""
     username = environ.get("ZEPHYR_USERNAME", "")
     password = environ.get("ZEPHYR_PASSWORD", "")
     if not username and not password:

@@ -354,7 +354,7 @@ def test_statuses_that_cannot_be_read_are_a_warning(call, target):
     state, text = read_table(text)["statuses"]
     assert state == "warning"
     assert text == (
-        "the server's list cannot be read; the usual ones are used: Pass (1), Fail (2),"
+        "the list on the server cannot be read; the default ones are used: Pass (1), Fail (2),"
         " WIP (3), Blocked (4)"
     )
 

@@ -178,7 +178,7 @@ def test_the_journal_of_a_dry_run_is_sent_only_if_it_is_named(
 
     assert code == 0
     assert printed.startswith("nothing to send\n")
-    assert f"{ran.journals[0]} is of a dry run. To send it: " in printed
+    assert f"{ran.journals[0]} is the journal of a dry run. To send it: " in printed
     assert target.writes == []
     assert run_shown_command(ran.text if has_preview else printed).ret == 0
     assert target.statuses()[101] == "1"

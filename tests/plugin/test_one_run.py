@@ -531,7 +531,7 @@ def test_journal_of_a_dry_run_does_not_count(run_command, pytester, run_shard, t
     ).text
 
     assert target.statuses()[101] == "1"
-    assert "is of a dry run" in output
+    assert "is the journal of a dry run" in output
 
 
 def test_older_attempt_does_not_replace_a_later_one(
