@@ -123,9 +123,9 @@ def _worker_plugins(
     local = plugin_settings.load_local(option_sources)
     worker, bugs = workerinput["workerid"], Bugs()
     writer = worker_journal(workerinput[JOURNAL_KEY], worker, local.scrub)
-    processes = workerinput.get("workercount", 1)
+    process_count = workerinput.get("workercount", 1)
     plugins = {
-        **_recording_plugins(config, local, writer, bugs, worker, processes),
+        **_recording_plugins(config, local, writer, bugs, worker, process_count),
         # The controller shows the remarks, so the lines of a worker are not used.
         **_map_use(local.marks, bugs, lines=[]),
     }
@@ -141,11 +141,11 @@ def _recording_plugins(
     writer: JournalWriter,
     bugs: Bugs,
     worker: str = "",
-    processes: int = 1,
+    process_count: int = 1,
     take_item: Callable[[Item], None] = lambda _item: None,
 ) -> dict[str, object]:
     """Return the plugin objects that write the tests of this process to its journal."""
-    marks, store = local.marks, local.store(writer.path, processes)
+    marks, store = local.marks, local.store(writer.path, process_count)
     config.stash[RECORDER] = Recorder(
         writer, store, worker, marks.names.hide_secrets, bugs
     )

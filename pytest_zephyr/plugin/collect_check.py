@@ -100,12 +100,12 @@ class CollectCheck:
         self._insert_counts(session, ", ".join(parts))
         unknown_case = settings.unknown_case
         level: Level = "error" if unknown_case == "error" else "warning"
-        no_problem = {"to-add", "unknown-case" if unknown_case == "ignore" else ""}
+        harmless_codes = {"to-add", "unknown-case" if unknown_case == "ignore" else ""}
         self.lines += first_lines(
             [
                 Line(f"{text} ({self._tests[case]})", level, code=code)
                 for case, text, code in answer.problems
-                if code not in no_problem
+                if code not in harmless_codes
             ]
         )
 

@@ -54,6 +54,7 @@ def to_record(
     describe_subtest = getattr(report, "_sub_test_description", None) or getattr(
         report, "sub_test_description", None
     )
+    short_text = _short_text(report, root, changed_text) if failed else ""
     subtest = str(describe_subtest()) if callable(describe_subtest) else ""
     # Scrub before truncating: half a secret would no longer match.
     return Report(
@@ -66,9 +67,7 @@ def to_record(
         attempt=stamp.get("attempt", getattr(report, "rerun", 0)),
         worker=getattr(gateway, "id", ""),
         reason=scrub(_reason(report))[:MAX_LINE],
-        short_text=scrub(_crash(report, root, changed_text))[:MAX_LINE]
-        if failed
-        else "",
+        short_text=scrub(short_text)[:MAX_LINE],
         text=_cut_middle(scrub(changed_text or _text(report))) if failed else "",
         subtest=scrub(subtest)[:MAX_LINE],
     )
@@ -102,7 +101,7 @@ def _text(report: pytest.TestReport) -> str:
         return f"<failure that cannot be shown: {type(error).__name__}>"
 
 
-def _crash(report: pytest.TestReport, root: str, changed_text: str | None) -> str:
+def _short_text(report: pytest.TestReport, root: str, changed_text: str | None) -> str:
     """Return where the test failed and why, in one line; empty if that is unknown.
 
     It is also empty if a hook has removed the reason from the *changed_text*.

@@ -32,8 +32,8 @@ from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.plugin.sender_process import SenderBug
 from pytest_zephyr.plugin.sender_process import SenderError
-from pytest_zephyr.plugin.sender_process import SenderLate
 from pytest_zephyr.plugin.sender_process import SenderProcess
+from pytest_zephyr.plugin.sender_process import SenderTimeout
 from pytest_zephyr.plugin.settings import LocalOptions
 from pytest_zephyr.plugin.startup_check import StartupCheck
 from pytest_zephyr.results.lines import cut_short_lines
@@ -83,7 +83,7 @@ class ZephyrReporter:
         self.startup_check = StartupCheck(
             config, settings, local.marks, self.writer, self.bugs
         )
-        self._journal = display_path(path)
+        self._display_path = display_path(path)
         self.lines = problems(settings.warnings, "warning")
         self._undelivered = False
         self._uncollected: list[str] = []
@@ -179,11 +179,11 @@ class ZephyrReporter:
             known = runs.open_all([journal.path.parent], recent=True)
             runs.note_running([journal], known, [self.writer])
         if journal.header.cut:
-            self.lines += cut_short_lines([self._journal])
+            self.lines += cut_short_lines([self._display_path])
         self.lines += uncollected_lines(self._uncollected)
         self._undelivered = self.writer.broken is not None
         if not self._undelivered:
-            text, again = unsent_lines([self._journal], self._settings)
+            text, again = unsent_lines([self._display_path], self._settings)
             self.lines.append(Line(text, more=(again,)))
 
     def _push(self) -> None:
@@ -202,7 +202,7 @@ class ZephyrReporter:
             try:
                 with SenderProcess(directory, progress.update) as sender:
                     answer = sender.ask(request, protocol.Pushed, seconds)
-            except SenderLate:
+            except SenderTimeout:
                 self._add_unsent_lines(
                     f"{settings.time_budget()} is spent.{progress.sent_before}"
                 )
@@ -225,7 +225,9 @@ class ZephyrReporter:
             # A later push would take an incomplete journal for a run that died.
             self.writer.discard()
             result = "nothing was lost, the results were sent from memory."
-        text = f"{self._journal} could not be written ({error.strerror or error}); "
+        text = (
+            f"{self._display_path} could not be written ({error.strerror or error}); "
+        )
         self.lines.append(Line(text + result, "error", code="journal"))
 
     def _add_unsent_lines(
@@ -246,9 +248,9 @@ class ZephyrReporter:
                 # The journal is there, but this process cannot read it.
                 self.lines.append(Line(str(error), "error", code="journal"))
         if readable and self.writer.broken is None:
-            lines = unsent_lines([self._journal], self._settings)
+            lines = unsent_lines([self._display_path], self._settings)
         else:
-            lines = [f"{self._journal} cannot be read back; the results are lost."]
+            lines = [f"{self._display_path} cannot be read back; the results are lost."]
         self.lines.append(problem(lines, code="not-sent"))
 
     def pytest_terminal_summary(

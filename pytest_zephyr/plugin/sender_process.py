@@ -87,7 +87,7 @@ class SenderError(Exception):
     """The sender could not be started or ended without an answer, in a line for users."""
 
 
-class SenderLate(SenderError):
+class SenderTimeout(SenderError):
     """The sender did not answer in time."""
 
 
@@ -143,7 +143,8 @@ class SenderProcess:
     def answer(self, kind: type[Answer], deadline: Deadline) -> Answer:
         """Return the answer of the sender, a message of this *kind*.
 
-        Raises SenderLate when the time is over, and SenderError if there is no answer.
+        Raises SenderTimeout when the time is over, and SenderError if the sender ends
+        without an answer.
         """
         self._start_threads()
         if not self._greeted:
@@ -166,7 +167,7 @@ class SenderProcess:
         while True:
             try:
                 line = self._next_line(deadline)
-            except SenderLate:
+            except SenderTimeout:
                 msg = f"{SENDER_NAME} did not start within {deadline.seconds:.0f} s."
                 raise SenderError(msg) from None
             with suppress(protocol.ProtocolError):
@@ -263,7 +264,8 @@ class SenderProcess:
     def _next_line(self, deadline: Deadline) -> bytes:
         """Return the next line of the sender.
 
-        Raises SenderLate if none comes in time, and SenderError if the sender has ended.
+        Raises SenderTimeout if none comes in time, and SenderError if the sender has
+        ended.
         """
         while True:
             try:
@@ -274,7 +276,7 @@ class SenderProcess:
             except Empty:
                 if deadline.spent:
                     msg = f"{SENDER_NAME} did not answer within {deadline.seconds:g} s."
-                    raise SenderLate(msg) from None
+                    raise SenderTimeout(msg) from None
         errors = self._stderr.decode("utf-8", "backslashreplace").strip()[-_MAX_SHOWN:]
         more = f"; it printed {errors!r}" if errors else ""
         raise SenderError(f"{SENDER_NAME} ended without an answer{more}.")

@@ -37,20 +37,20 @@ from pytest_zephyr.secret import Scrubber
 _OUTER = pytest.StashKey[str]()
 
 #: The runs that report in this process; one may have started another.
-_reporting: list[pytest.Config] = []
+_reporting_runs: list[pytest.Config] = []
 
 
 def begin_run(config: pytest.Config) -> None:
     """Mark this run as reporting, for the runs that its tests start, until it ends."""
-    _reporting.append(config)
+    _reporting_runs.append(config)
     if not outer_run(config):
         os.environ[RUN_VARIABLE] = str(System.process_id())
     config.add_cleanup(_end_run)
 
 
 def _end_run() -> None:
-    _reporting.pop()
-    if not _reporting and os.environ.get(RUN_VARIABLE) == str(System.process_id()):
+    _reporting_runs.pop()
+    if not _reporting_runs and os.environ.get(RUN_VARIABLE) == str(System.process_id()):
         del os.environ[RUN_VARIABLE]
 
 
@@ -64,13 +64,13 @@ def outer_run(config: pytest.Config) -> str:
     if outer is None:
         outer = os.environ.get(RUN_VARIABLE, "")
         own_id = str(System.process_id())
-        if _reporting and config not in _reporting:
+        if _reporting_runs and config not in _reporting_runs:
             # Even if a test has changed the variable.
             outer = own_id
         # A run that has replaced itself by `exec` has the same process id.
         elif (
             hasattr(config, "workerinput")
-            or (outer == own_id and not _reporting)
+            or (outer == own_id and not _reporting_runs)
             or not is_alive(outer)
         ):
             outer = ""
@@ -189,10 +189,13 @@ class LocalOptions:
     max_size: int
     max_total: int
 
-    def store(self, journal: Path, processes: int = 1) -> file_store.FileStore:
-        """Return the store for attachments of *journal*; *processes* share *max_total*."""
+    def store(self, journal: Path, process_count: int = 1) -> file_store.FileStore:
+        """Return this process's store for attachments of *journal*.
+
+        *max_total* is shared equally by *process_count* processes.
+        """
         directory = journal.parent / file_store.DIRECTORY
-        share = self.max_total // max(processes, 1)
+        share = self.max_total // max(process_count, 1)
         return file_store.FileStore(directory, self.max_size, share)
 
 

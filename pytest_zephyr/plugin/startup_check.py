@@ -139,7 +139,7 @@ class StartupCheck:
 
     @guarded
     def pytest_report_header(self) -> list[str]:
-        return [self._writer.scrub.clean_line(f"zephyr: {self._where()}")]
+        return [self._writer.scrub.clean_line(f"zephyr: {self._destination()}")]
 
     def close(self) -> None:
         """End the sender, if it still runs."""
@@ -238,7 +238,8 @@ class StartupCheck:
         clean = self._writer.scrub.clean_line
         return [clean(text) for line in lines for text in line.terminal_lines]
 
-    def _where(self) -> str:
+    def _destination(self) -> str:
+        """Return where the results go, for the header of the session."""
         settings = self._settings
         if settings.push == "never":
             return f"journal only, {display_path(self._writer.path)}"

@@ -32,6 +32,7 @@ class Nesting:
         _depth.set((self, depth))
 
 
+# The test whose steps are open, and how many of them are.
 _depth: ContextVar[tuple[Nesting | None, int]] = ContextVar(
     "zephyr_step_depth", default=(None, 0)
 )

@@ -447,7 +447,7 @@ def raise_error(*_args: object, **_more: object) -> None:
 
 #: Functions that raise an error, by the place of the error in a run.
 PLACES = {
-    "header": "pytest_zephyr.plugin.startup_check.StartupCheck._where",
+    "header": "pytest_zephyr.plugin.startup_check.StartupCheck._destination",
     "summary": "pytest_zephyr.plugin.reporter.ZephyrReporter._write_summary",
     "exit code": "pytest_zephyr.plugin.reporter.ZephyrReporter._set_exit_code",
     "reporter": "pytest_zephyr.plugin.reporter.ZephyrReporter.__init__",

@@ -28,7 +28,7 @@ from pytest_zephyr.text import shorten_name
 MAX_DESCRIPTION = 4000
 
 #: Markers that say how to run a test rather than what it is about.
-_MECHANICS = {
+_TECHNICAL_MARKERS = {
     "filterwarnings", "flaky", "parametrize", "skip", "skipif", "timeout", "usefixtures",
     "xdist_group", "xfail", "zephyr", "zephyr_ignore",
 }  # fmt: skip
@@ -68,7 +68,9 @@ def _new_case(item: pytest.Item, requirements: tuple[str, ...]) -> NewCase:
         name=shorten_name("::".join(filter(None, [module, function]))),
         script=script,
         description=doc[:MAX_DESCRIPTION],
-        tags=tuple(sorted({mark.name for mark in item.iter_markers()} - _MECHANICS)),
+        tags=tuple(
+            sorted({mark.name for mark in item.iter_markers()} - _TECHNICAL_MARKERS)
+        ),
         requirements=requirements,
     )
 

@@ -136,7 +136,7 @@ class Marks:
         if not item.config.hook.pytest_zephyr_cases.get_hookimpls():
             return False
         hook = item.ihook.pytest_zephyr_cases
-        hooked = MarkerData()
+        hook_data = MarkerData()
         try:
             answer = hook(item=item)
             if answer is None:
@@ -144,12 +144,12 @@ class Marks:
             if not isinstance(answer, pytest.MarkDecorator):
                 cases = answer if isinstance(answer, int | str) else list(answer)
                 answer = pytest.mark.zephyr(cases)
-            self._add(answer.mark, item, hooked)
+            self._add(answer.mark, item, hook_data)
         except ERRORS as error:
             data.problems.append(describe_hook_error(hook, error))
             return False
-        data.cases = hooked.cases
-        data.problems = [f"pytest_zephyr_cases: {text}" for text in hooked.problems]
+        data.cases = hook_data.cases
+        data.problems = [f"pytest_zephyr_cases: {text}" for text in hook_data.problems]
         return True
 
     def _add(self, mark: pytest.Mark, item: pytest.Item, data: MarkerData) -> None:
