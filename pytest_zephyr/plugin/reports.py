@@ -93,7 +93,8 @@ class ReportLines:
             return (yield)
         finally:
             try:
-                # Other wrappers may have changed the markers; a fork must not write that.
+                # Other wrappers may have changed the markers. A forked process must not
+                # write to the journal.
                 if self._marks.changed(item) and self._writer.is_ours:
                     self._write_markers(item)
             except ERRORS as error:

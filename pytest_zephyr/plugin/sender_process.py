@@ -31,7 +31,7 @@ from pytest_zephyr import protocol
 from pytest_zephyr.clock import Deadline
 
 
-#: Seconds that the sender still has for its answer when the time of a request is over.
+#: Seconds to wait for the sender's answer after the time of its request is over.
 GRACE = 2.0
 
 #: Seconds within which the sender must send `Hello`.
@@ -76,7 +76,7 @@ main(start["parent"])
 """
 
 
-#: What messages call the sender.
+#: The name of the sender in messages.
 SENDER_NAME = "the process that talks to Zephyr"
 
 
@@ -84,7 +84,10 @@ Answer = TypeVar("Answer")
 
 
 class SenderError(Exception):
-    """The sender could not be started or ended without an answer, in a line for users."""
+    """The sender could not be started, or it ended without an answer.
+
+    The text is a line for users.
+    """
 
 
 class SenderTimeout(SenderError):
