@@ -35,8 +35,8 @@ def declare(commands: common.Commands) -> None:
     text = "run the embedded server"
     parser = common.add_command(commands, "sandbox", run, text, {"journal"})
     add = parser.add_argument
-    text = f"port to listen on, 0 for a free one (default: {embedded.PORT})"
-    add("--port", type=_port, default=embedded.PORT, help=text)
+    text = f"port to listen on, 0 for a free one (default: {embedded.DEFAULT_PORT})"
+    add("--port", type=_port, default=embedded.DEFAULT_PORT, help=text)
     text = (
         f"SQLite file, created if it does not exist (default: {SANDBOX_DATABASE} in the"
         f" directory of journals)"

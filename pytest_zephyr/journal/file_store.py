@@ -25,7 +25,7 @@ from pytest_zephyr.text import format_size
 
 
 #: The directory of the copies, within that of the journals.
-DIRECTORY = "files"
+FILES_DIRECTORY = "files"
 
 #: Bytes that are copied at a time.
 _CHUNK_BYTES = 1024 * 1024
@@ -201,7 +201,7 @@ def find_copy(file: File, journals: Iterable[Path]) -> Path | None:
     `None` if there is none, or if it was changed or replaced by a link.
     """
     for journal in journals:
-        path = journal.parent / DIRECTORY / file.digest
+        path = journal.parent / FILES_DIRECTORY / file.digest
         with suppress(OSError):
             digest, _size = digest_parts(read_copy(path, file.size))
             if digest == file.digest:

@@ -18,12 +18,12 @@ from pytest_zephyr.errors import JournalError
 from pytest_zephyr.errors import NotAJournal
 from pytest_zephyr.journal import ledger
 from pytest_zephyr.journal import reader
-from pytest_zephyr.journal.file_store import DIRECTORY
+from pytest_zephyr.journal.file_store import FILES_DIRECTORY
 from pytest_zephyr.journal.file_store import remove_unnamed
 from pytest_zephyr.journal.format import line_of
+from pytest_zephyr.journal.writer import JOURNAL_SUFFIX
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import parts_of
-from pytest_zephyr.journal.writer import SUFFIX
 from pytest_zephyr.journal.writer import whole_of
 from pytest_zephyr.results.jobs import merge_sessions
 from pytest_zephyr.results.jobs import MergedResults
@@ -307,7 +307,7 @@ def discard(path: Path) -> None:
 
 
 def _files(path: Path) -> Sequence[Path]:
-    return sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path]
+    return sorted(path.glob(f"*{JOURNAL_SUFFIX}")) if path.is_dir() else [path]
 
 
 def _open(
@@ -381,7 +381,7 @@ def prune(directory: Path, keep: int = 20) -> None:
 
 
 def _prune_files(directory: Path) -> None:
-    if not (directory / DIRECTORY).is_dir():
+    if not (directory / FILES_DIRECTORY).is_dir():
         return
     digests: set[str] = set()
     for path in _files(directory):
@@ -391,7 +391,7 @@ def _prune_files(directory: Path) -> None:
             if path.exists():
                 # It may be of a newer version, and may name any of the attachments.
                 return
-    remove_unnamed(directory / DIRECTORY, digests)
+    remove_unnamed(directory / FILES_DIRECTORY, digests)
 
 
 def group(

@@ -31,7 +31,7 @@ from pytest_zephyr.secret import Scrubber
 
 
 #: The suffix of the names of journals.
-SUFFIX = ".jsonl"
+JOURNAL_SUFFIX = ".jsonl"
 
 #: How the names of our other files in a directory of journals begin.
 _OUR_PREFIXES = ("files", "sandbox.db")
@@ -277,7 +277,7 @@ def make_directory(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     ignore = directory / ".gitignore"
     if not ignore.exists() and all(
-        path.suffix == SUFFIX or path.name.startswith(_OUR_PREFIXES)
+        path.suffix == JOURNAL_SUFFIX or path.name.startswith(_OUR_PREFIXES)
         for path in directory.iterdir()
     ):
         ignore.write_text("*\n", encoding="utf-8")
@@ -305,12 +305,14 @@ def worker_journal(
 
 def part_of(whole: Path, worker: str) -> Path:
     """Return the file of a *worker* of a journal; without a worker the journal itself."""
-    return whole.with_name(f"{whole.stem}.{worker}{SUFFIX}") if worker else whole
+    return (
+        whole.with_name(f"{whole.stem}.{worker}{JOURNAL_SUFFIX}") if worker else whole
+    )
 
 
 def whole_of(part: Path) -> Path:
     """Return the journal that the file of a worker is a part of."""
-    return part.with_name(part.stem.rpartition(".")[0] + SUFFIX)
+    return part.with_name(part.stem.rpartition(".")[0] + JOURNAL_SUFFIX)
 
 
 def parts_of(path: Path) -> list[Path]:
@@ -320,6 +322,8 @@ def parts_of(path: Path) -> list[Path]:
         return sorted(
             each
             for each in path.parent.iterdir()
-            if each.name.startswith(start) and each.suffix == SUFFIX and each != path
+            if each.name.startswith(start)
+            and each.suffix == JOURNAL_SUFFIX
+            and each != path
         )
     return []

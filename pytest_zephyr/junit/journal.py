@@ -23,11 +23,11 @@ from pytest_zephyr.errors import ReportError
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.file_store import clean_name
 from pytest_zephyr.journal.file_store import digest_parts
-from pytest_zephyr.journal.file_store import DIRECTORY
+from pytest_zephyr.journal.file_store import FILES_DIRECTORY
 from pytest_zephyr.journal.file_store import FileStore
 from pytest_zephyr.journal.file_store import read_parts
+from pytest_zephyr.journal.writer import JOURNAL_SUFFIX
 from pytest_zephyr.journal.writer import JournalWriter
-from pytest_zephyr.journal.writer import SUFFIX
 from pytest_zephyr.junit.parse import Ending
 from pytest_zephyr.junit.parse import MAX_LINE
 from pytest_zephyr.junit.parse import read
@@ -72,7 +72,7 @@ class Importer:
         prefix, self._capture, max_size, max_total, _map = self._options.values()
         self._ids = CaseIdParser(prefix)
         self._max_output = 0 if self._capture == "none" else max_size
-        self._store = FileStore(settings.journal / DIRECTORY, max_size, max_total)
+        self._store = FileStore(settings.journal / FILES_DIRECTORY, max_size, max_total)
         self._scrub = Scrubber(
             known_secrets(
                 option_sources.environ, settings.credential, proxy=settings.proxy
@@ -85,7 +85,7 @@ class Importer:
         Raises ReportError.
         """
         directory, digest = self._settings.journal, self._digest(files, header)
-        for path in directory.glob(f"*-{digest}{SUFFIX}"):
+        for path in directory.glob(f"*-{digest}{JOURNAL_SUFFIX}"):
             return path
         tests = (test for path in files for test in read(path, self._max_output))
         first = next(tests, None)
@@ -105,7 +105,7 @@ class Importer:
             writer.discard()
             raise
         writer.close()
-        return temporary.replace(directory / f"{header.session}{SUFFIX}")
+        return temporary.replace(directory / f"{header.session}{JOURNAL_SUFFIX}")
 
     def _digest(self, files: Sequence[Path], header: journal_format.Header) -> str:
         """Return a digest of *files* and of the options that decide the results."""

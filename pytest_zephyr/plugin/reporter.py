@@ -21,9 +21,9 @@ from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal import runs
 from pytest_zephyr.journal.reader import Journal
+from pytest_zephyr.journal.writer import JOURNAL_SUFFIX
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import new_session_name
-from pytest_zephyr.journal.writer import SUFFIX
 from pytest_zephyr.origin import System
 from pytest_zephyr.plugin import settings as plugin_settings
 from pytest_zephyr.plugin import summary
@@ -60,7 +60,7 @@ class ZephyrReporter:
         self._settings = settings
         self._environ = dict(os.environ)
         name = new_session_name()
-        path = settings.journal / f"{name}{SUFFIX}"
+        path = settings.journal / f"{name}{JOURNAL_SUFFIX}"
         header = journal_format.Header(
             session=name,
             key=settings.run_key or "",

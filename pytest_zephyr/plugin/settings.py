@@ -194,7 +194,7 @@ class LocalOptions:
 
         *max_total* is shared equally by *process_count* processes.
         """
-        directory = journal.parent / file_store.DIRECTORY
+        directory = journal.parent / file_store.FILES_DIRECTORY
         share = self.max_total // max(process_count, 1)
         return file_store.FileStore(directory, self.max_size, share)
 

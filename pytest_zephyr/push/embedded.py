@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 #: The port on which `pytest-zephyr sandbox` listens by default.
-PORT = 8765
+DEFAULT_PORT = 8765
 
 #: The names of the parts of the target that are not set.
 _DEFAULT_TARGET = {

@@ -31,7 +31,7 @@ from pytest_zephyr.journal.runs import RunContents
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.push import summary
 from pytest_zephyr.push.delivery import Delivery
-from pytest_zephyr.push.embedded import PORT
+from pytest_zephyr.push.embedded import DEFAULT_PORT
 from pytest_zephyr.push.embedded import start_if_sandbox
 from pytest_zephyr.push.workflow import push
 from pytest_zephyr.results.lines import cut_short_lines
@@ -110,7 +110,7 @@ class DeliveredRun:
         url = f"{settings.url}/flex/html5/{page}"
         more: tuple[str, ...] = ()
         if settings.embedded:
-            url = f"http://127.0.0.1:{PORT}/phase/{target.phase.id}"
+            url = f"http://127.0.0.1:{DEFAULT_PORT}/phase/{target.phase.id}"
             database = display_path(settings.journal / SANDBOX_DATABASE)
             more = (f"start its server with: {command('sandbox', '--db', database)}",)
         path = target.path

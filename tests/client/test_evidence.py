@@ -23,7 +23,7 @@ from pytest_zephyr.client.api import Client
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal import format as journal_format
-from pytest_zephyr.journal.file_store import DIRECTORY
+from pytest_zephyr.journal.file_store import FILES_DIRECTORY
 from pytest_zephyr.journal.file_store import FileStore
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.reader import Journal
@@ -88,7 +88,7 @@ class RecordedRun:
         return RecordedRun(directory / self.path.name, self.settings)
 
     def file(self, name: str, content: bytes, type: str = "image/png") -> File:
-        store = FileStore(self.path.parent / DIRECTORY, 10**9, 10**9)
+        store = FileStore(self.path.parent / FILES_DIRECTORY, 10**9, 10**9)
         taken = store.take(content, "any", type)
         assert isinstance(taken, File)
         return replace(taken, name=name)
@@ -395,7 +395,7 @@ def test_a_file_without_its_copy_is_refused(target, recorded_run, change):
     """No later push could send it. A changed copy is not what the test attached."""
     file = recorded_run.file("a.png", b"a")
     recorded_run.add_test(101, file, recorded_run.file("b.png", b"b"))
-    path = recorded_run.path.parent / DIRECTORY / file.digest
+    path = recorded_run.path.parent / FILES_DIRECTORY / file.digest
     path.write_bytes(b"x") if change == "changed" else path.unlink()
 
     delivery = recorded_run.push()
@@ -412,7 +412,7 @@ def test_a_refused_file_does_not_affect_results_or_other_files(target, recorded_
         recorded_run.add_test(case, recorded_run.file(f"{case}.png", b"%d" % case))
     gone = recorded_run.file("gone.png", b"gone")
     recorded_run.add_test(105, gone)
-    (recorded_run.path.parent / DIRECTORY / gone.digest).unlink()
+    (recorded_run.path.parent / FILES_DIRECTORY / gone.digest).unlink()
     target.sandbox.faults.add(Fault("POST", UPLOAD, status=413, body="{}", times=3))
 
     delivery = recorded_run.push()

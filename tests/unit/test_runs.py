@@ -24,7 +24,7 @@ from pytest_zephyr.clock import now_ms
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal import runs
 from pytest_zephyr.journal import writer as journal_writer
-from pytest_zephyr.journal.file_store import DIRECTORY
+from pytest_zephyr.journal.file_store import FILES_DIRECTORY
 from pytest_zephyr.journal.file_store import FileStore
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.ledger import Attached
@@ -474,13 +474,13 @@ def attachments(tmp_path):
 
     Each journal names an old file; no journal names the file "lost".
     """
-    store = FileStore(tmp_path / DIRECTORY, 100, 1000)
+    store = FileStore(tmp_path / FILES_DIRECTORY, 100, 1000)
     digests = {}
     for name in ("1", "2", "2.gw0", "lost"):
         taken = store.take(name.encode(), "a.png")
         assert isinstance(taken, File)
         digests[name] = taken.digest
-        os.utime(tmp_path / DIRECTORY / digests[name], (1000, 1000))
+        os.utime(tmp_path / FILES_DIRECTORY / digests[name], (1000, 1000))
         if name == "lost":
             continue
         entry = EvidenceEntry("t.py::a", taken)
@@ -499,11 +499,11 @@ def attachments(tmp_path):
 
 def test_files_that_no_journal_names_go_with_old_journals(tmp_path, attachments):
     prune(tmp_path, keep=2)
-    assert len(list((tmp_path / DIRECTORY).iterdir())) == 4
+    assert len(list((tmp_path / FILES_DIRECTORY).iterdir())) == 4
 
     prune(tmp_path, keep=1)
 
-    assert {path.name for path in (tmp_path / DIRECTORY).iterdir()} == {
+    assert {path.name for path in (tmp_path / FILES_DIRECTORY).iterdir()} == {
         attachments["2"],
         attachments["2.gw0"],
     }
@@ -515,7 +515,7 @@ def test_files_stay_while_a_journal_cannot_be_read(tmp_path):
     (tmp_path / "0.jsonl").write_bytes(b'{"kind":"header","format":99}')
     prune(tmp_path, keep=0)
 
-    assert len(list((tmp_path / DIRECTORY).iterdir())) == 4
+    assert len(list((tmp_path / FILES_DIRECTORY).iterdir())) == 4
 
 
 def test_journals_of_a_run_that_has_not_ended_are_not_removed(tmp_path):
