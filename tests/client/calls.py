@@ -27,7 +27,7 @@ def send_read(transport: Transport) -> object:
 
 
 def send_write(transport: Transport, target: Any = None, body: object = None) -> object:
-    """Give case 101 the status Pass, or send *body*."""
+    """Give case 101 of *target* the status Pass; without a target, send *body*."""
     if target is not None:
         tester = target.sandbox.store.user.id
         execution = target.execution(101).id
@@ -36,7 +36,10 @@ def send_write(transport: Transport, target: Any = None, body: object = None) ->
 
 
 def visible_text(error: BaseException, *, with_locals: bool = True) -> str:
-    """Return all that an error may show, with the local variables of our code."""
+    """Return all that *error* shows in a message, a debugger or a traceback of our code.
+
+    *with_locals* adds the local variables to the traceback.
+    """
     summary = traceback.TracebackException.from_exception(
         error, capture_locals=with_locals
     )
@@ -52,7 +55,7 @@ def with_proxy_password(url: str) -> str:
 
 
 def refuse_with_headers(request: Any) -> bytes:
-    """Refuse a request, and repeat all its headers in the message."""
+    """Accept a login; refuse other requests, and repeat their headers in the message."""
     if request.path == "manifest":
         return answer({}, Set_Cookie=f"token={COOKIE}; Max-Age=5400")
     words = " ".join(f"{name}={text}" for name, text in request.headers.items())

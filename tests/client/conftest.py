@@ -38,8 +38,10 @@ def connect() -> Iterator[Callable[..., Client]]:
     """Return a function that opens a client, which is closed when the test ends."""
     with ExitStack() as stack:
 
-        def open_client(settings: Settings, kind: type[Client] = Client) -> Client:
-            return stack.enter_context(kind(settings))
+        def open_client(
+            settings: Settings, client_class: type[Client] = Client
+        ) -> Client:
+            return stack.enter_context(client_class(settings))
 
         yield open_client
 
@@ -55,7 +57,7 @@ def client(
 def expire_deadlines_when(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[Callable[[], bool]], None]:
-    """Return a function that ends every time budget as soon as *happened* is true."""
+    """Return a function that ends every time budget as soon as *happened* returns true."""
     now = clock.monotonic
 
     def expire(happened: Callable[[], bool]) -> None:

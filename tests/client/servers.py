@@ -1,4 +1,4 @@
-"""Servers for what the sandbox cannot be: strange answers, a proxy, another host."""
+"""Servers that the sandbox cannot replace: proxies, other hosts, and odd answers."""
 
 from __future__ import annotations
 
@@ -74,14 +74,14 @@ Responder = Callable[[Request], bytes | Iterable[bytes]]
 def answer(
     body: object = b"",
     status: int = 200,
-    kind: str = "application/json",
+    content_type: str = "application/json",
     **headers: str,
 ) -> bytes:
     """Return a whole answer; a *body* that is not bytes is sent as JSON."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     lines = [f"HTTP/1.1 {status} Reason", f"Content-Length: {len(data)}"]
     if data:
-        lines.append(f"Content-Type: {kind}")
+        lines.append(f"Content-Type: {content_type}")
     lines += [f"{name.replace('_', '-')}: {text}" for name, text in headers.items()]
     return "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1") + data
 
@@ -216,7 +216,7 @@ class ForwardProxy:
 
 
 class ConnectProxy(LocalServer):
-    """A proxy that opens tunnels for clients with its *password*, or without one for all."""
+    """A proxy that opens tunnels; with a *password*, only for clients that send it."""
 
     def __init__(self, password: str = "") -> None:
         super().__init__()
@@ -229,7 +229,7 @@ class ConnectProxy(LocalServer):
     ) -> None:
         login = request.headers.get("proxy-authorization")
         if self._expected not in {None, login}:
-            connection.wfile.write(answer(status=407, kind="text/html"))
+            connection.wfile.write(answer(status=407, content_type="text/html"))
             return
         self.tunnels.append(request.target)
         host, _, port = request.target.rpartition(":")

@@ -31,7 +31,10 @@ from tests.client.servers import settings_for
 def client_of(
     start_server: Callable[..., ScriptedServer], connect: Callable[..., Client]
 ) -> Callable[..., tuple[Client, ScriptedServer]]:
-    """Start a server and a client; *response* is JSON, or a function of the request."""
+    """Return a function that starts a server and a client of it.
+
+    *response* is the JSON of each answer, or a function of the request.
+    """
 
     def start(response: Any) -> tuple[Client, ScriptedServer]:
         is_function = callable(response)
@@ -62,13 +65,13 @@ LIST_SHAPES: dict[str, Callable[[list[Any]], Any]] = {
 
 
 def paged(
-    total: int, largest: int = 500, shape: Callable[[list[Any]], Any] = envelope
+    total: int, page_limit: int = 500, shape: Callable[[list[Any]], Any] = envelope
 ) -> Callable[[Request], bytes]:
-    """Answer with executions 1 to *total*, at most *largest* on a page."""
+    """Answer with executions 1 to *total*, at most *page_limit* on a page."""
 
     def respond(request: Request) -> bytes:
         offset = int(request.query["offset"])
-        size = min(int(request.query["pagesize"]), largest)
+        size = min(int(request.query["pagesize"]), page_limit)
         rows = [
             execution_row(n) for n in range(offset + 1, min(offset + size, total) + 1)
         ]
@@ -119,7 +122,7 @@ def test_projects_releases_cycles_and_phases_are_listed(target, client):
     assert client.cycle(target.cycle) == cycle
 
 
-def test_what_does_not_exist_is_refused(client):
+def test_a_cycle_that_does_not_exist_is_refused(client):
     with pytest.raises(ZephyrRefused, match="500 to GET cycle/999999"):
         client.cycle(999_999)
 
@@ -223,17 +226,21 @@ def test_execute_one_does_not_post_what_was_refused(client_of):
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("kind", ["plain_text", "missing"])
-def test_execute_returns_none_without_a_list_in_the_answer(target, client, kind):
-    target.sandbox.faults.add(Fault("PUT", kind=kind))
+def test_execute_returns_none_without_a_list_in_the_answer(target, client):
+    target.sandbox.faults.add(Fault("PUT", kind="plain_text"))
     tester = client.current_user().id
     writes = [ExecutionWrite(target.execution(101).id, "1", 1, 1)]
 
-    if kind == "missing":
-        with pytest.raises(ZephyrNotFound):
-            client.execute(writes, tester)
-    else:
-        assert client.execute(writes, tester) is None
+    assert client.execute(writes, tester) is None
+
+
+def test_execute_raises_not_found_if_the_server_lacks_the_call(target, client):
+    target.sandbox.faults.add(Fault("PUT", kind="missing"))
+    tester = client.current_user().id
+    writes = [ExecutionWrite(target.execution(101).id, "1", 1, 1)]
+
+    with pytest.raises(ZephyrNotFound):
+        client.execute(writes, tester)
 
 
 # Pages
@@ -259,10 +266,10 @@ def test_pages_are_read_until_one_is_short(client_of, total, offsets, shape):
     assert {each.query["pagesize"] for each in server.requests} == {"500"}
 
 
-@pytest.mark.parametrize("largest", [1, 10, 100, 250])
-def test_shorter_pages_with_a_stated_size_are_read_to_the_end(client_of, largest):
+@pytest.mark.parametrize("page_limit", [1, 10, 100, 250])
+def test_shorter_pages_with_a_stated_size_are_read_to_the_end(client_of, page_limit):
     """The field pageNumber has the size of a page, not its number."""
-    client, _ = client_of(paged(305, largest))
+    client, _ = client_of(paged(305, page_limit))
 
     assert execution_ids(client) == list(range(1, 306))
 
@@ -308,7 +315,7 @@ def test_the_result_size_does_not_end_the_list(client_of, size):
 
 
 @pytest.mark.parametrize("shift", [1, 499], ids=["one", "nearly a page"])
-def test_a_row_that_moves_between_pages_comes_once(client_of, shift):
+def test_a_row_that_moves_between_pages_is_listed_once(client_of, shift):
     """Somebody adds executions while the list is read."""
 
     def respond(request: Request) -> bytes:
@@ -432,7 +439,9 @@ def test_names_are_listed_in_every_shape(client_of, shape):
     ],
 )
 @pytest.mark.parametrize(
-    "payload", [{}, {"results": None}, {"results": {}}, 7, "text", True, None]
+    "payload",
+    [{}, {"results": None}, {"results": {}}, 7, "text", True, None],
+    ids=repr,
 )
 def test_an_unknown_shape_is_an_error_and_not_an_empty_list(client_of, call, payload):
     """An empty list would mean that nothing exists."""
@@ -464,6 +473,7 @@ def test_an_empty_body_is_not_an_empty_list(client_of):
         ({"id": 7, "loginName": "al"}, "al"),
         ({"id": 7}, "user 7"),
     ],
+    ids=["full name", "user name", "login name", "no name"],
 )
 def test_a_user_has_the_first_name_that_is_set(client_of, payload, name):
     client, _ = client_of(payload)
@@ -497,7 +507,9 @@ def test_statuses_are_read_in_every_format(client_of, value):
     assert server.calls == ["GET admin/preference"]
 
 
-@pytest.mark.parametrize("first", [{}, {"name": "other", "value": "[]"}, [], 400, 404])
+@pytest.mark.parametrize(
+    "first", [{}, {"name": "other", "value": "[]"}, [], 400, 404], ids=repr
+)
 def test_statuses_are_read_from_a_second_address_if_the_first_has_none(
     client_of, first
 ):
@@ -522,7 +534,9 @@ def test_a_preference_of_another_name_is_ignored(client_of):
     assert client.statuses() == []
 
 
-@pytest.mark.parametrize("value", [None, "", "null", "[", "{}", "7", [None], [[]]])
+@pytest.mark.parametrize(
+    "value", [None, "", "null", "[", "{}", "7", [None], [[]]], ids=repr
+)
 def test_statuses_are_empty_if_their_list_cannot_be_read(client_of, value):
     client, _ = client_of({"name": PREFERENCE, "value": value})
 

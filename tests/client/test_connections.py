@@ -249,10 +249,10 @@ def test_a_client_certificate_is_shown_to_the_server(
     else:
         issued.cert_chain_pems[0].write_to_path(str(certificate))
         issued.private_key_pem.write_to_path(str(key))
-    given = str(certificate) if files == 1 else f"{certificate},{key}"
+    client_cert = str(certificate) if files == 1 else f"{certificate},{key}"
     with Sandbox(tls=tls_context) as sandbox:
         settings = settings_for(
-            sandbox.token, url=sandbox.url, verify=ca_file, client_cert=given
+            sandbox.token, url=sandbox.url, verify=ca_file, client_cert=client_cert
         )
         with Transport(settings) as transport:
             assert send_read(transport)
@@ -272,9 +272,9 @@ def test_a_missing_client_certificate_is_reported(
         assert sandbox.requests == []
 
 
-@pytest.mark.parametrize("bad", ["verify", "certificate", "key", "other key"])
+@pytest.mark.parametrize("unusable", ["verify", "certificate", "key", "other key"])
 def test_an_unusable_tls_file_is_not_tried_again(
-    certificate_authority, ca_file, tls_sandbox, tmp_path, pauses, bad
+    certificate_authority, ca_file, tls_sandbox, tmp_path, pauses, unusable
 ):
     """Another try would fail in the same way; the message names the settings."""
     useless = tmp_path / "useless.pem"
@@ -284,16 +284,16 @@ def test_an_unusable_tls_file_is_not_tried_again(
     issued.cert_chain_pems[0].write_to_path(str(certificate))
     owner = (
         certificate_authority.issue_cert("bob@example.com")
-        if bad == "other key"
+        if unusable == "other key"
         else issued
     )
     owner.private_key_pem.write_to_path(str(key))
-    shown = useless if bad == "certificate" else certificate
+    certificate_file = useless if unusable == "certificate" else certificate
     settings = settings_for(
         tls_sandbox.token,
         url=tls_sandbox.url,
-        verify=useless if bad == "verify" else ca_file,
-        client_cert=f"{shown},{useless if bad == 'key' else key}",
+        verify=useless if unusable == "verify" else ca_file,
+        client_cert=f"{certificate_file},{useless if unusable == 'key' else key}",
     )
     with (
         Transport(settings) as transport,
@@ -416,7 +416,7 @@ def test_a_proxy_for_plain_http_that_rejects_the_login_is_named(start_server, co
 def test_a_private_authority_is_trusted_by_a_directory(
     tls_sandbox, ca_file, tmp_path, connect
 ):
-    """The files in it have the names that openssl rehash gives."""
+    """Its files have the names that openssl rehash gives."""
     directory = tmp_path / "trusted"
     directory.mkdir()
     shutil.copy(ca_file, directory / "ca.pem")
@@ -462,12 +462,12 @@ def test_an_unusable_client_certificate_is_reported(
             serialization.PrivateFormat.TraditionalOpenSSL,
             serialization.BestAvailableEncryption(b"phrase"),
         )
-    certificate, other = tmp_path / "client.pem", tmp_path / "client.key"
+    certificate, key_file = tmp_path / "client.pem", tmp_path / "client.key"
     certificate.write_bytes(chain + key if files == 1 else chain)
-    other.write_bytes(key)
-    given = str(certificate) if files == 1 else f"{certificate},{other}"
+    key_file.write_bytes(key)
+    client_cert = str(certificate) if files == 1 else f"{certificate},{key_file}"
     settings = settings_for(
-        TOKEN, url=tls_sandbox.url, verify=ca_file, client_cert=given
+        TOKEN, url=tls_sandbox.url, verify=ca_file, client_cert=client_cert
     )
     with pytest.raises(ZephyrUnreachable, match="Check zephyr_client_cert"):
         send_read(connect(settings))

@@ -1,4 +1,4 @@
-"""Creating targets and test cases while another job does, and finding test cases."""
+"""Creating targets and test cases while another job does the same; finding cases."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NAMES = {
 
 
 class LateTargetClient(Client):
-    """A client that creates cycles and phases just after another job did."""
+    """A client that creates cycles and phases just after the other job, *rival*, did."""
 
     rival: Any
 
@@ -44,11 +44,14 @@ class LateTargetClient(Client):
 
 
 class LateCaseClient(Client):
-    """A client that creates folders and test cases just after another job did."""
+    """A client that creates folders and cases just after the other job, *rival*, did.
+
+    *contested* is what both jobs create. Unless it *can_delete*, deletions are refused.
+    """
 
     rival: Any
     contested = ""
-    deletes = True
+    can_delete = True
 
     def create_folder(self, name: str, release: int, parent: int | None) -> Any:
         self.rival("folder", name, parent)
@@ -59,7 +62,7 @@ class LateCaseClient(Client):
         return super().create_cases(cases)
 
     def delete_cases(self, folder: int, placements: Any) -> None:
-        if not self.deletes:
+        if not self.can_delete:
             msg = "not here"
             raise ZephyrNotFound(msg, status=404)
         super().delete_cases(folder, placements)
@@ -67,7 +70,11 @@ class LateCaseClient(Client):
 
 @pytest.fixture
 def creator(target, make_settings, connect):
-    """Return a function that creates a test case while another job does the same."""
+    """Return a function that creates a test case while another job does the same.
+
+    It returns the names of the folders, the ids of the cases in them, the id of the case
+    that is used, and the remarks.
+    """
     options = make_settings(unmapped="create", create="execution")
     client = connect(options, LateCaseClient)
     new = NewCase("pay", "test_pay::test_card", "pay/test_pay.py::test_card")
@@ -85,12 +92,12 @@ def creator(target, make_settings, connect):
     creations = Creations()
     creator = CaseCreator(client, target.release, {new: details}, creations)
 
-    def run(contested: str, *, used: bool = False, deletes: bool = True) -> Any:
-        client.contested, client.deletes = contested, deletes
+    def run(contested: str, *, is_used: bool = False, can_delete: bool = True) -> Any:
+        client.contested, client.can_delete = contested, can_delete
         creator.find()
         creator.create()
         duplicates = [each.case for each in creator.duplicates]
-        creator.remove_duplicates(duplicates if used else [])
+        creator.remove_duplicates(duplicates if is_used else [])
         (root,) = [
             each
             for each in client.root_folders(target.release)
@@ -114,7 +121,11 @@ def test_two_jobs_that_create_a_test_case_share_one(creator, contested):
     assert remarks == []
 
 
-@pytest.mark.parametrize("options", [{"used": True}, {"deletes": False}])
+@pytest.mark.parametrize(
+    "options",
+    [{"is_used": True}, {"can_delete": False}],
+    ids=["used", "cannot be removed"],
+)
 def test_a_duplicate_that_is_used_or_cannot_be_removed_is_named_once(creator, options):
     _, cases, chosen, remarks = creator("cases", **options)
 
@@ -245,7 +256,7 @@ def test_a_shared_one_of_many_alt_ids_is_named(target, client):
     assert list(found.ambiguous) == ["A-29"]
 
 
-def test_without_a_search_missing_ids_are_uncertain(target, client):
+def test_ids_that_are_not_found_are_uncertain_if_the_search_fails(target, client):
     target.sandbox.faults.add(Fault(path="/advancesearch", status=500, times=None))
     target.sandbox.store.add_case(target.release, testcase_id=500)
     found = find_cases(client, [500], target.release)

@@ -262,7 +262,7 @@ def test_an_unanswered_push_of_files_is_finished_by_the_next(
 
 @pytest.mark.parametrize("kind", ["cut_before", "cut_after"])
 def test_a_file_of_an_older_run_does_not_count(target, recorded_run, kind):
-    """Name and size are equal, so the number of such files before is compared."""
+    """Name and size are equal, so the push compares how many such files there were."""
     recorded_run.add_test(101, recorded_run.file("out.txt", b"old"))
     assert recorded_run.push().complete
     later = recorded_run.another_run("later")
@@ -292,7 +292,7 @@ def test_the_next_push_knows_the_number_of_files_before(target, recorded_run, ki
     assert contents_of(target, 101, "out.txt") == [b"old", b"new"]
 
 
-def test_only_executions_with_attachments_are_listed(target, recorded_run):
+def test_attachments_are_not_listed_for_executions_that_have_none(target, recorded_run):
     for case in (101, 102):
         recorded_run.add_test(case, recorded_run.file("a.png", b"a"))
     recorded_run.push()
@@ -315,11 +315,13 @@ def test_an_equal_file_is_attached_once_across_runs(target, recorded_run):
     assert contents_of(target, 101, "receipt.pdf") == [b"the same", b"another!"]
 
 
-@pytest.mark.parametrize(("kind", "count"), [("status", 2), ("cut_before", 1)])
-def test_a_file_is_attached_again_if_contents_cannot_be_read(
+@pytest.mark.parametrize(
+    ("kind", "count"), [("status", 2), ("cut_before", 1)], ids=["404", "no answer"]
+)
+def test_a_file_is_attached_again_if_the_equal_attachment_is_gone(
     target, recorded_run, kind, count
 ):
-    """After 404 it is sent; without an answer the next push compares the contents."""
+    """After 404 the file is sent; without an answer the next push compares contents."""
     target.sandbox.faults.add(
         Fault("GET", "/download", kind=kind, status=404, times=None)
     )
@@ -350,7 +352,9 @@ def test_a_slow_server_gets_a_file_once(target, recorded_run, monkeypatch):
     ("path", "kind"),
     [
         pytest.param(UPLOAD, "hang", id="with receipts for results"),
-        pytest.param("/execution/bulk/execute", "hang_after", id="without"),
+        pytest.param(
+            "/execution/bulk/execute", "hang_after", id="without receipts for results"
+        ),
     ],
 )
 def test_a_copy_of_a_journal_attaches_nothing_twice(
@@ -503,8 +507,8 @@ def target_with_steps(target: SandboxTarget) -> SandboxTarget:
     return target
 
 
-def shop_steps(*outcomes: str) -> Iterable[Step]:
-    """Return the first steps of such a case, with these outcomes."""
+def first_steps(*outcomes: str) -> Iterable[Step]:
+    """Return the first steps of case 7 or 8, with these outcomes."""
     labels: tuple[str | int, ...] = ("open", 2, "SEND")
     return [
         Step(
@@ -519,8 +523,8 @@ def shop_steps(*outcomes: str) -> Iterable[Step]:
 
 
 def test_step_results_of_all_cases_are_one_write(target_with_steps, recorded_run):
-    recorded_run.add_test(7, *shop_steps("passed", "failed"))
-    recorded_run.add_test(8, *shop_steps("passed", "skipped", "passed"))
+    recorded_run.add_test(7, *first_steps("passed", "failed"))
+    recorded_run.add_test(8, *first_steps("passed", "skipped", "passed"))
     recorded_run.add_test(101)
 
     assert recorded_run.push().evidence.steps == 4
@@ -538,7 +542,7 @@ def test_step_results_of_all_cases_are_one_write(target_with_steps, recorded_run
 def test_an_unanswered_write_of_steps_is_repeated(
     target_with_steps, recorded_run, kind
 ):
-    recorded_run.add_test(7, *shop_steps("passed"))
+    recorded_run.add_test(7, *first_steps("passed"))
     target_with_steps.sandbox.faults.add(Fault("POST", SAVE, kind=kind))
 
     assert recorded_run.push().complete
@@ -548,7 +552,7 @@ def test_an_unanswered_write_of_steps_is_repeated(
 def test_steps_that_could_not_be_written_are_written_later(
     target_with_steps, recorded_run
 ):
-    recorded_run.add_test(7, *shop_steps("passed"))
+    recorded_run.add_test(7, *first_steps("passed"))
     target_with_steps.sandbox.faults.add(Fault("POST", SAVE, status=503, times=None))
 
     first = recorded_run.push(retries=0)
@@ -566,7 +570,7 @@ def test_results_are_delivered_if_steps_cannot_be_read_now(
 ):
     """The next push writes the results of the steps."""
     for case in (7, 8):
-        recorded_run.add_test(case, *shop_steps("passed"))
+        recorded_run.add_test(case, *first_steps("passed"))
     target_with_steps.sandbox.faults.add(
         Fault("GET", "*/teststep", status=503, times=None)
     )
@@ -586,8 +590,8 @@ def test_results_are_delivered_if_the_steps_of_a_case_cannot_be_read(
     target_with_steps, recorded_run
 ):
     """The steps are attached; the case and the reason are named."""
-    recorded_run.add_test(7, *shop_steps("passed"))
-    recorded_run.add_test(8, *shop_steps("passed"))
+    recorded_run.add_test(7, *first_steps("passed"))
+    recorded_run.add_test(8, *first_steps("passed"))
     target_with_steps.sandbox.faults.add(Fault("GET", "*/teststep", status=400))
 
     delivery = recorded_run.push()
@@ -609,7 +613,7 @@ def test_results_are_delivered_if_the_steps_of_a_case_cannot_be_read(
 def test_a_refused_step_is_named_and_the_others_are_written(
     target_with_steps, recorded_run
 ):
-    recorded_run.add_test(7, *shop_steps("passed", "passed", "passed"))
+    recorded_run.add_test(7, *first_steps("passed", "passed", "passed"))
     target_with_steps.sandbox.faults.add(Fault("POST", SAVE, status=400, times=2))
 
     delivery = recorded_run.push()
@@ -645,7 +649,7 @@ def test_statuses_of_steps_in_the_answer_are_compared(
     target_with_steps, recorded_run, body, refused, reason
 ):
     """An answer that does not list the steps is not compared."""
-    recorded_run.add_test(7, *shop_steps("passed", "passed"))
+    recorded_run.add_test(7, *first_steps("passed", "passed"))
     execution = target_with_steps.execution(7).id
     if isinstance(body, list):
         body = [
@@ -668,7 +672,7 @@ def test_results_are_delivered_if_a_read_of_steps_hangs(
 ):
     """The deadline ends the read, and a later push writes the results of the steps."""
     recorded_run.add_test(7, Step(1, "open", outcome="passed"), Step(2, "dance"))
-    recorded_run.add_test(8, *shop_steps("passed"))
+    recorded_run.add_test(8, *first_steps("passed"))
     hang = Fault("GET", "*/teststep", kind="hang", seconds=3600, times=None)
     target_with_steps.sandbox.faults.add(hang)
 
@@ -712,8 +716,8 @@ def test_steps_that_are_missing_in_the_notes_are_sent_later(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_ctrl_c_ends_the_reading_of_steps_at_once(target_with_steps, recorded_run):
-    recorded_run.add_test(7, *shop_steps("passed"))
-    recorded_run.add_test(8, *shop_steps("passed"))
+    recorded_run.add_test(7, *first_steps("passed"))
+    recorded_run.add_test(8, *first_steps("passed"))
     hang = Fault("GET", "*/teststep", kind="hang", seconds=3600, times=None)
     target_with_steps.sandbox.faults.add(hang)
     main = threading.main_thread().ident or 0
@@ -734,7 +738,7 @@ def test_ctrl_c_ends_the_reading_of_steps_at_once(target_with_steps, recorded_ru
 @pytest.mark.parametrize(
     ("status", "max_calls"), [(400, 40), (403, 1), (404, 1), (405, 1), (401, 1)]
 )
-def test_a_server_without_step_results_is_not_asked_for_each_case(
+def test_a_server_without_step_results_is_not_asked_for_each_step(
     target, recorded_run, status, max_calls
 ):
     texts = [f"Step {n}" for n in range(100)]
@@ -756,7 +760,7 @@ def test_a_server_without_step_results_is_not_asked_for_each_case(
 
 def test_without_permission_steps_are_requested_once(target_with_steps, recorded_run):
     for case in (7, 8):
-        recorded_run.add_test(case, *shop_steps("passed"))
+        recorded_run.add_test(case, *first_steps("passed"))
     target_with_steps.sandbox.faults.add(
         Fault("GET", "*/teststep", status=403, times=None)
     )
@@ -786,8 +790,8 @@ def test_notes_that_steps_made_too_long_are_attached_whole(
 def test_a_copy_of_a_journal_with_steps_changes_nothing(
     target_with_steps, recorded_run
 ):
-    """Its results count as delivered before."""
-    recorded_run.add_test(7, *shop_steps("passed"), Step(9, "dance", outcome="passed"))
+    """The results of the copy count as delivered before."""
+    recorded_run.add_test(7, *first_steps("passed"), Step(9, "dance", outcome="passed"))
     recorded_run.add_test(101, recorded_run.file("a.png", b"a"))
     recorded_run.push()
     notes = target_with_steps.execution(7).comment

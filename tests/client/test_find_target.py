@@ -21,7 +21,7 @@ from tests.conftest import SandboxTarget
 
 @pytest.fixture
 def find(target: SandboxTarget) -> Callable[..., Target]:
-    """Find the target for options as a user would write them."""
+    """Return a function that finds the target of options as a user would write them."""
 
     def find(**places: Any) -> Target:
         settings = settings_for(target.sandbox.token, url=target.sandbox.url, **places)
@@ -327,7 +327,9 @@ def test_places_that_do_not_fit_together_are_reported(
 
 
 @pytest.mark.parametrize("cycle", ["Nightly", None])
-def test_a_phase_of_the_second_cycle_with_a_name_is_found(target, find, cycle):
+def test_a_phase_of_the_second_of_two_equally_named_cycles_is_found(
+    target, find, cycle
+):
     store = target.sandbox.store
     phase = store.add_phase(store.add_cycle(target.release, "Nightly"), "Smoke")
 
@@ -342,10 +344,16 @@ def test_a_phase_of_the_second_cycle_with_a_name_is_found(target, find, cycle):
 @pytest.mark.parametrize(
     ("kind", "add"),
     [
-        ("cycle", lambda w: w.sandbox.store.add_cycle(w.release, "Nightly")),
-        ("phase", lambda w: w.sandbox.store.add_phase(w.cycle, "Smoke")),
-        ("release", lambda w: w.sandbox.store.add_release(w.project, "1.0")),
-        ("project", lambda w: w.sandbox.store.add_project("Payments")),
+        (
+            "cycle",
+            lambda target: target.sandbox.store.add_cycle(target.release, "Nightly"),
+        ),
+        ("phase", lambda target: target.sandbox.store.add_phase(target.cycle, "Smoke")),
+        (
+            "release",
+            lambda target: target.sandbox.store.add_release(target.project, "1.0"),
+        ),
+        ("project", lambda target: target.sandbox.store.add_project("Payments")),
     ],
 )
 def test_the_lowest_id_of_two_places_with_one_name_is_used_and_reported(

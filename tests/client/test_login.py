@@ -35,16 +35,16 @@ def deliver(settings: Settings) -> Delivery:
 
 @pytest.fixture
 def make_password_settings(target: SandboxTarget) -> Callable[..., Settings]:
-    """Make settings that log in as the sandbox's user."""
+    """Return a function that makes settings with the sandbox's user name and password."""
 
-    def make(auth: str, **given: Any) -> Settings:
-        options: dict[str, Any] = {
+    def make(auth: str, **options: Any) -> Settings:
+        defaults: dict[str, Any] = {
             "username": target.sandbox.username,
             "password": target.sandbox.password,
             "url": target.sandbox.url,
             "phase": target.phase,
         }
-        return settings_for(auth=auth, **{**options, **given})
+        return settings_for(auth=auth, **{**defaults, **options})
 
     return make
 
@@ -115,7 +115,7 @@ def test_a_cookie_is_renewed_shortly_before_its_end(
     assert {each.status for each in target.sandbox.requests} == {200}
 
 
-def test_a_cookie_that_is_never_accepted_ends_after_one_renewal(
+def test_a_cookie_that_is_never_accepted_is_renewed_once(
     target, make_password_settings, connect
 ):
     target.sandbox.faults.add(
@@ -144,10 +144,10 @@ def test_a_wrong_password_is_tried_once(target, make_password_settings, connect)
     )
 
 
-def test_a_password_that_changes_during_a_run_ends_it(
+def test_a_password_that_changes_during_a_run_is_reported(
     target, make_password_settings, connect
 ):
-    """The cookie expires and the new login is refused, which is reported."""
+    """The cookie expires, and the new login is refused."""
     client = connect(make_password_settings("cookie"))
     client.current_user()
     target.sandbox.store.expire_cookies()

@@ -85,7 +85,6 @@ class JournalMemory:
     """What a journal keeps from one push to the next."""
 
     receipts: list[Receipt] = field(default_factory=list)
-    sendings: list[Sending] = field(default_factory=list)
     unanswered: dict[int, str] = field(default_factory=dict)
 
     @property
@@ -99,7 +98,6 @@ class JournalMemory:
     def _note(self, *entries: LedgerEntry) -> None:
         for entry in entries:
             if isinstance(entry, Sending):
-                self.sendings.append(entry)
                 self.unanswered.update(entry.rows)
             elif isinstance(entry, Receipt):
                 self.receipts.append(entry)
@@ -115,12 +113,12 @@ def deliver(make_settings: Callable[..., Settings]) -> Callable[..., Delivery]:
         journal: JournalMemory | None = None,
         **options: Any,
     ) -> Delivery:
-        chosen: Settings = options.pop("settings", None) or make_settings(**options)
-        with Client(chosen) as client:
+        settings: Settings = options.pop("settings", None) or make_settings(**options)
+        with Client(settings) as client:
             return push(
                 MergedResults(list(nodes)),
                 client,
-                chosen,
+                settings,
                 (journal or JournalMemory()).memory,
             )
 
@@ -218,7 +216,7 @@ def test_three_hundred_results_and_names_need_seven_requests(
 
 
 def test_every_row_of_a_batch_has_its_own_values(target_120, deliver):
-    """This holds for several batches."""
+    """This holds for all batches."""
 
     def make(case: int) -> NodeResult:
         maker = failed_node if case % 2 else node
@@ -244,12 +242,12 @@ def test_every_row_of_a_batch_has_its_own_values(target_120, deliver):
 
 def test_progress_counts_what_is_delivered(target_120, make_settings):
     seen: list[tuple[int, int]] = []
-    chosen = make_settings()
-    with Client(chosen) as client:
+    settings = make_settings()
+    with Client(settings) as client:
         push(
             MergedResults(nodes_of(CASES_120)),
             client,
-            chosen,
+            settings,
             Memory(),
             lambda done, total: seen.append((done, total)),
         )
@@ -396,7 +394,7 @@ def test_rows_of_an_older_server_are_not_written_twice_after_a_refusal(target, d
 
 
 def test_the_first_reason_of_the_server_is_shown(target, deliver):
-    """The older call, which this server does not have, would give another."""
+    """The older call, which this server does not have, would give another reason."""
     reason = "you may not execute in this phase"
     body = json.dumps({"errorMsg": reason})
     target.sandbox.faults.add(Fault("PUT", BULK, status=404, body=body, times=None))
@@ -579,9 +577,9 @@ def test_a_write_is_noted_before_it_is_sent(target, make_settings):
         kind = type(entries[0]).__name__
         order.append(f"{kind} {len(entries)}, written {len(requests_to(target))}")
 
-    chosen = make_settings()
-    with Client(chosen) as client:
-        push(MergedResults(nodes_of(SIX_CASES)), client, chosen, Memory(note=note))
+    settings = make_settings()
+    with Client(settings) as client:
+        push(MergedResults(nodes_of(SIX_CASES)), client, settings, Memory(note=note))
 
     assert order == ["Sending 1, written 0", "Receipt 6, written 1"]
 
@@ -640,12 +638,12 @@ def test_a_delivered_result_does_not_hide_the_next_one(
     path = tmp_path / "run.jsonl"
     writer = JournalWriter.create(path, Header("run"))
     request.addfinalizer(writer.close)
-    chosen = make_settings()
+    settings = make_settings()
 
     def deliver(node: NodeResult) -> Delivery:
         memory = Run((disk.Journal(path),)).read().begin_push("", [writer])
-        with Client(chosen) as client:
-            return push(MergedResults([node]), client, chosen, memory)
+        with Client(settings) as client:
+            return push(MergedResults([node]), client, settings, memory)
 
     deliver(failed_node(101))
     deliver(failed_node(101, at=ENDED_MS + 1, duration=9_000))
@@ -689,7 +687,9 @@ def test_a_pass_leaves_the_notes_of_a_person(target, client, deliver):
         ("same", "2", "failed test_a.py::test_101"),
     ],
 )
-@pytest.mark.parametrize("kind", ["", "plain_text", "cut_after"])
+@pytest.mark.parametrize(
+    "kind", ["", "plain_text", "cut_after"], ids=["no fault", "text", "cut after"]
+)
 def test_a_pass_replaces_a_failure_of_another_run_that_came_meanwhile(
     target, make_settings, deliver, run, status, notes, kind
 ):
@@ -703,10 +703,12 @@ def test_a_pass_replaces_a_failure_of_another_run_that_came_meanwhile(
             if kind:
                 target.sandbox.faults.add(Fault("PUT", BULK, kind=kind))
 
-    chosen = make_settings()
-    with Client(chosen) as client:
+    settings = make_settings()
+    with Client(settings) as client:
         memory = Memory(note=meanwhile)
-        delivery = push(MergedResults([node(101, origin=ours)]), client, chosen, memory)
+        delivery = push(
+            MergedResults([node(101, origin=ours)]), client, settings, memory
+        )
 
     execution = target.execution(101)
     assert (execution.status, execution.comment[: len(notes)]) == (status, notes)
@@ -735,7 +737,7 @@ def unschedule(target: SandboxTarget, case: int) -> None:
 
 @pytest.fixture
 def push_while_deleting(target_120, make_settings):
-    """Return a push during which executions are deleted before the first write."""
+    """Return a function that pushes; cases *gone* are deleted before the first write."""
 
     def deliver(gone: Iterable[int]) -> Delivery:
         def delete_executions(*_entries: LedgerEntry) -> None:
@@ -744,12 +746,12 @@ def push_while_deleting(target_120, make_settings):
                 remaining.remove(case)
 
         remaining = list(gone)
-        chosen = make_settings()
-        with Client(chosen) as client:
+        settings = make_settings()
+        with Client(settings) as client:
             return push(
                 MergedResults(nodes_of(CASES_120)),
                 client,
-                chosen,
+                settings,
                 Memory(note=delete_executions),
             )
 
@@ -780,15 +782,15 @@ def test_one_bad_row_does_not_affect_the_others(target_120, push_while_deleting,
     } == {True}
 
 
-@pytest.mark.parametrize("limit", [6000, 900], ids=["some rows", "a few rows"])
-def test_a_batch_that_is_too_large_is_split(filled_database, tmp_path, limit):
+@pytest.mark.parametrize("max_bytes", [6000, 900], ids=["some rows", "a few rows"])
+def test_a_batch_that_is_too_large_is_split(filled_database, tmp_path, max_bytes):
     """A proxy answers 413 to requests above its limit."""
     refused: list[int] = []
 
     def wrap(app: Any) -> Any:
         def limited(environ: Any, start_response: Any) -> Any:
             size = int(environ.get("CONTENT_LENGTH") or 0)
-            if size <= limit:
+            if size <= max_bytes:
                 return app(environ, start_response)
             refused.append(size)
             environ["wsgi.input"].read(size)
@@ -821,10 +823,10 @@ def test_a_batch_that_is_too_large_is_split(filled_database, tmp_path, limit):
 def test_only_the_refused_row_is_named_for_every_status(
     target, make_settings, monkeypatch, status
 ):
-    """The batch is halved."""
-    chosen = make_settings()
+    """The batch is halved until the refused row is alone."""
+    settings = make_settings()
     culprit = target.execution(104).id
-    with Client(chosen) as client:
+    with Client(settings) as client:
         send = client.execute
 
         def execute(rows: Any, tester: int) -> Any:
@@ -834,7 +836,7 @@ def test_only_the_refused_row_is_named_for_every_status(
             return send(rows, tester)
 
         monkeypatch.setattr(client, "execute", execute)
-        delivery = push(MergedResults(nodes_of(SIX_CASES)), client, chosen, Memory())
+        delivery = push(MergedResults(nodes_of(SIX_CASES)), client, settings, Memory())
 
     (refusal,) = delivery.changes.refused
     assert refusal.result.case == 104
@@ -1007,7 +1009,7 @@ def test_a_401_during_the_search_for_a_bad_row_keeps_the_rest(target_120, delive
 
 
 @pytest.mark.parametrize(
-    ("fault", "kind"),
+    ("fault", "error_type"),
     [
         pytest.param(
             Fault(path="/user/current", status=503), ZephyrUnreachable, id="user"
@@ -1023,12 +1025,14 @@ def test_a_401_during_the_search_for_a_bad_row_keeps_the_rest(target_120, delive
         pytest.param(Fault("PUT", status=503), ZephyrUnreachable, id="write"),
     ],
 )
-def test_results_are_kept_if_the_server_fails_at_any_step(target, deliver, fault, kind):
+def test_results_are_kept_if_the_server_fails_at_any_step(
+    target, deliver, fault, error_type
+):
     target.sandbox.faults.add(replace(fault, times=None))
 
     delivery = deliver(nodes_of(SIX_CASES), timeout=0.3, retries=0)
 
-    assert isinstance(delivery.error, kind)
+    assert isinstance(delivery.error, error_type)
     assert (len(delivery.changes.reported), delivery.pending) == (0, 6)
     assert target.statuses() == dict.fromkeys(SIX_CASES)
 
@@ -1036,9 +1040,9 @@ def test_results_are_kept_if_the_server_fails_at_any_step(target, deliver, fault
 def test_an_unknown_phase_keeps_the_results_and_names_a_close_one(
     target, make_settings
 ):
-    chosen = make_settings(cycle=target.cycle, phase="Smoek")
-    with Client(chosen) as client:
-        delivery = push(MergedResults(nodes_of(SIX_CASES)), client, chosen, Memory())
+    settings = make_settings(cycle=target.cycle, phase="Smoek")
+    with Client(settings) as client:
+        delivery = push(MergedResults(nodes_of(SIX_CASES)), client, settings, Memory())
 
     assert isinstance(delivery.error, TargetNotFound)
     assert "Did you mean 'Smoke'?" in str(delivery.error)
@@ -1087,6 +1091,7 @@ def test_a_push_does_not_outlast_its_deadline(target_120, deliver, pauses, fault
         b'{"id": NaN}',
         b'"\\ud800"',
     ],
+    ids=["unclosed lists", "nested lists", "infinite id", "NaN id", "half surrogate"],
 )
 def test_odd_answers_become_the_error_of_a_delivery(start_server, body):
     """A push does not raise."""
@@ -1100,7 +1105,9 @@ def test_odd_answers_become_the_error_of_a_delivery(start_server, body):
 
 
 @pytest.mark.parametrize(
-    "number", [b"1e999", b"NaN", b"-Infinity", b'"\xc2\xb2"', b'"--1"', b"1" * 4000]
+    "number",
+    [b"1e999", b"NaN", b"-Infinity", b'"\xc2\xb2"', b'"--1"', b"1" * 4000],
+    ids=["1e999", "NaN", "-Infinity", "superscript two", "two dashes", "long"],
 )
 def test_a_case_id_that_is_not_a_number_counts_as_missing(start_server, number):
     """Such an id of a test case does not end the push."""

@@ -47,7 +47,7 @@ FAULTS = {
         f"late {status}": Fault(kind="status_after", status=status)
         for status in (401, 429, 500, 502, 503, 504)
     },
-    "put off": Fault(kind="retry_after", status=429, seconds=3600),
+    "retry in an hour": Fault(kind="retry_after", status=429, seconds=3600),
     "web page": Fault(kind="html"),
     "redirect": Fault(kind="redirect", location="https://sso.example/login"),
     "cut before": Fault(kind="cut_before"),
@@ -69,7 +69,7 @@ FAULTS = {
 #: Faults that only a time limit ends, or after which a write is waited for.
 SLOW_FAULTS = {"hang", "hang after", "latency", "504", "late 504"}
 
-#: Answers which wrongly say that a write was not carried out; it is sent twice.
+#: Answers which wrongly say that a write was not carried out, so that it is repeated.
 FALSE_REFUSALS = {("write", "late 401"), ("write", "late 429"), ("write", "late 503")}
 
 
@@ -93,12 +93,11 @@ def journal(tmp_path: Path) -> Path:
             outcome = "failed" if case % 2 else "passed"
             writer.append(json.loads(journal_format.item_text(Item(nodeid, (case,)))))
             call = Report(nodeid, "call", outcome, at=1, text="E no")
-            for when in ("setup", "teardown"):
-                writer.append(
-                    journal_format.line_of(replace(call, when=when, outcome="passed"))
-                )
-            writer.append(json.loads(journal_format.item_text(Item(nodeid, (case,)))))
-            writer.append(journal_format.line_of(call))
+            setup, teardown = (
+                replace(call, when=when, outcome="passed")
+                for when in ("setup", "teardown")
+            )
+            writer.append(*map(journal_format.line_of, (setup, call, teardown)))
         writer.append(journal_format.line_of(End()))
     return path
 
@@ -110,7 +109,10 @@ def push(
     capsys: pytest.CaptureFixture[str],
     journal: Path,
 ) -> Callable[[], tuple[int, str]]:
-    """Push the journal with the command, and return its exit code and output."""
+    """Return a function that runs `pytest-zephyr push`.
+
+    It returns the exit code and the output.
+    """
     # A pause gives a slow server time to finish; a second is enough here.
     short_pauses = SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, 1.0)))
     monkeypatch.setattr(transport, "time", short_pauses)

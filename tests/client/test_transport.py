@@ -415,16 +415,16 @@ def test_a_read_that_is_cut_off_raises_unreachable(target, make_settings, connec
     assert f"to GET {READ_PATH}: " in str(caught.value)
 
 
-@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
-def test_an_endless_answer_ends_at_a_limit(
-    start_server, connect_to, monkeypatch, packed
+@pytest.mark.parametrize("is_packed", [False, True], ids=["plain", "gzip"])
+def test_reading_of_a_huge_answer_ends_at_a_limit(
+    start_server, connect_to, monkeypatch, is_packed
 ):
-    """The memory that it needs is limited, with and without compression."""
+    """An answer that is too large needs little memory, also if it is compressed."""
     limit = 4 * 1024 * 1024
     monkeypatch.setattr(responses, "MAX_ANSWER_BYTES", limit)
     data = b" " * (64 * 1024 * 1024)
-    headers: dict[str, Any] = {"Content_Encoding": "gzip"} if packed else {}
-    whole = answer(gzip.compress(data, 1) if packed else data, **headers)
+    headers: dict[str, Any] = {"Content_Encoding": "gzip"} if is_packed else {}
+    whole = answer(gzip.compress(data, 1) if is_packed else data, **headers)
     server = start_server(lambda _request: whole)
     transport = connect_to(server.url)
     tracemalloc.start()
@@ -479,15 +479,17 @@ def test_a_byte_order_mark_is_ignored(start_server, connect_to):
 
 
 @pytest.mark.parametrize(
-    ("body", "kind"),
+    ("body", "content_type"),
     [
         pytest.param(b"", "application/json", id="nothing"),
         pytest.param(b" \r\n", "application/json", id="white space"),
         pytest.param(b"Updated 3 executions", "text/plain;charset=UTF-8", id="text"),
     ],
 )
-def test_a_write_needs_no_json_in_the_answer(start_server, connect_to, body, kind):
-    server = start_server(lambda _request: answer(body, kind=kind))
+def test_a_write_needs_no_json_in_the_answer(
+    start_server, connect_to, body, content_type
+):
+    server = start_server(lambda _request: answer(body, content_type=content_type))
 
     assert send_write(connect_to(server.url)) is None
 
@@ -499,7 +501,7 @@ def test_204_is_a_good_answer(start_server, connect_to):
 
 
 def test_json_with_the_type_of_text_is_read(start_server, connect_to):
-    server = start_server(lambda _request: answer({"id": 7}, kind="text/plain"))
+    server = start_server(lambda _request: answer({"id": 7}, content_type="text/plain"))
 
     assert send_read(connect_to(server.url)) == {"id": 7}
 
@@ -535,7 +537,7 @@ def test_a_refusal_has_address_status_method_path_and_server_message(target, tra
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"),
+    ("status", "error_type"),
     [
         (400, ZephyrRefused),
         (401, ZephyrUnauthorized),
@@ -554,13 +556,15 @@ def test_a_refusal_has_address_status_method_path_and_server_message(target, tra
         (504, ZephyrUnreachable),
     ],
 )
-def test_status_decides_the_kind_of_error(target, transport, pauses, status, kind):
+def test_status_decides_the_type_of_error(
+    target, transport, pauses, status, error_type
+):
     target.sandbox.faults.add(Fault(status=status, times=None))
 
-    with pytest.raises(kind) as caught:
+    with pytest.raises(error_type) as caught:
         send_read(transport)
 
-    assert type(caught.value) is kind
+    assert type(caught.value) is error_type
     words = "the token in ZEPHYR_TOKEN" if status == 401 else HTTPStatus(status).phrase
     if status in {404, 405, 410}:
         words = "not the address of Zephyr Enterprise"
@@ -576,7 +580,7 @@ def test_status_decides_the_kind_of_error(target, transport, pauses, status, kin
         pytest.param(b'{"errorMsg": {"a": [1]}, "message": null}', id="other types"),
         pytest.param(b'["errorMsg"]', id="a list"),
         pytest.param(b"\xff\xfe\x00", id="bytes"),
-        pytest.param(b"[" * 100_000, id="depth"),
+        pytest.param(b"[" * 100_000, id="deeply nested"),
     ],
 )
 def test_a_server_message_becomes_one_short_line(start_server, connect_to, body):
@@ -697,11 +701,9 @@ def test_no_failure_shows_a_secret(target, connect, caplog, pauses, login, failu
         url=target.sandbox.url, timeout=0.2, retries=1, **logins[login]
     )
     transport = connect(settings)
-    target.sandbox.faults.add(FAULTS[failure])
     if login == "cookie":
-        target.sandbox.faults.clear()
         send_read(transport)
-        target.sandbox.faults.add(FAULTS[failure])
+    target.sandbox.faults.add(FAULTS[failure])
 
     with pytest.raises(ZephyrError) as caught:
         send_read(transport)

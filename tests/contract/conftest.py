@@ -26,7 +26,11 @@ V3 = "/flex/services/rest/v3"
 
 @dataclass(frozen=True)
 class Call:
-    """A call of the server; a path that starts with a slash follows the version."""
+    """A call of the server.
+
+    A *path* that does not begin with ``/flex/`` follows the address of version 3. With
+    *basic*, the user name and password are sent instead of the token.
+    """
 
     method: str
     path: str
@@ -112,7 +116,7 @@ class Server:
             row["testcase"]["testcaseId"]: row
             for row in self.get(f"/testcase/tree/{folder}", pagesize=0)["results"]
         }
-        (sent,) = self._value(upload())
+        (uploaded,) = self._value(upload_call())
         (attached,) = self.post(
             "/attachment/list",
             [
@@ -120,11 +124,11 @@ class Server:
                     "name": "log.txt",
                     "itemType": "releaseTestSchedule",
                     "itemId": execution,
-                    "tempPath": sent["tempFilePath"],
+                    "tempPath": uploaded["tempFilePath"],
                 }
             ],
         )
-        (unattached,) = self._value(upload())
+        (unattached,) = self._value(upload_call())
         return KnownIds(
             project=project,
             release=release,
@@ -136,14 +140,14 @@ class Server:
             alt=f"AUTH-{number}",
             version=placements[case]["testcase"]["id"],
             placement=placements[case]["id"],
-            spare=placements[spare]["testcase"]["id"],
+            spare_version=placements[spare]["testcase"]["id"],
             spare_placement=placements[spare]["id"],
             unassigned=unassigned,
             execution=execution,
             requirement=store.add_requirement(release, "Users log in"),
             attachment=attached["id"],
-            file=attached["refId"],
-            sent=unattached["tempFilePath"],
+            file_id=attached["refId"],
+            temp_path=unattached["tempFilePath"],
             tester=self.get("/user/current")["id"],
         )
 
@@ -159,7 +163,11 @@ class Server:
 
 @dataclass(frozen=True)
 class KnownIds:
-    """Ids of rows that the server has."""
+    """Ids of rows that the server has.
+
+    The *spare* test case is not in the phase. The file at *temp_path* is uploaded, but not
+    attached.
+    """
 
     project: int
     release: int
@@ -171,18 +179,18 @@ class KnownIds:
     alt: str
     version: int
     placement: int
-    spare: int
+    spare_version: int
     spare_placement: int
     unassigned: int
     execution: int
     requirement: int
     attachment: int
-    file: str
-    sent: str
+    file_id: str
+    temp_path: str
     tester: int
 
 
-def upload() -> Call:
+def upload_call() -> Call:
     return Call(
         "POST",
         "/flex/upload/document/genericattachment",

@@ -47,8 +47,8 @@ ROOTS = ("/flex/services/", "/flex/upload/", "/flex/download")
 FAULT = "sandbox.fault"
 HOST = "http://localhost"
 
-#: A longer message is cut in the middle: the value, which comes first, is what is long.
-MAX_MESSAGE = 300
+#: Messages of more characters are cut in the middle: the value at the beginning is long.
+MAX_MESSAGE_LENGTH = 300
 
 Json = dict[str, Any]
 
@@ -100,7 +100,7 @@ class Contract:
     def check_answer(
         self, method: str, path: str, status: int, kind: str, body: bytes
     ) -> list[str]:
-        """Return what is wrong with an answer of a content type (*kind*)."""
+        """Return what is wrong with an answer; *kind* is its content type."""
         return list(self._cached_answer_problems(method, path, status, kind, body))
 
     def operation(self, method: str, path: str) -> Json | None:
@@ -207,22 +207,22 @@ class Contract:
 
 
 def close_schemas(document: Json) -> Json:
-    """Return *document* with objects that take no property their schema does not name.
+    """Return *document* with schemas that allow only the properties that they name.
 
-    A schema that names none, or says ``additionalProperties``, stays as it is. What
-    stands in an ``allOf`` and the like is one part of an object: there an open copy
-    of a component is used, and the whole is closed.
+    A schema that names none, or says ``additionalProperties``, stays as it is. A schema
+    in an ``allOf``, ``anyOf`` or ``oneOf`` describes only a part of an object: it stays
+    open, as an open copy if it is a component, and the schema around it is closed.
     """
     components = document["components"]["schemas"]
 
-    def named(schema: Json) -> bool:
-        """Whether a schema or one of its parts names properties, and allows no others."""
+    def names_properties(schema: Json) -> bool:
+        """Return whether *schema* or a part of it names properties, and allows no others."""
         if "$ref" in schema:
             schema = components[schema["$ref"].rpartition("/")[2]]
         if "additionalProperties" in schema:
             return False
         parts = [part for key in PARTS for part in schema.get(key, ())]
-        return "properties" in schema or any(map(named, parts))
+        return "properties" in schema or any(map(names_properties, parts))
 
     def close(node: Any, *, part: bool = False) -> Any:
         if isinstance(node, list):
@@ -240,7 +240,7 @@ def close_schemas(document: Json) -> Json:
             for key, value in node.items()
         }
         is_object = any(key in node for key in ("properties", *PARTS))
-        if not part and is_object and named(node):
+        if not part and is_object and names_properties(node):
             found["unevaluatedProperties"] = False
         return found
 
@@ -275,9 +275,9 @@ def innermost_message(error: BaseException) -> str:
     schema_errors = list(getattr(error, "schema_errors", ()))
     text = "; ".join(f"{each.json_path}: {each.message}" for each in schema_errors[:5])
     text = text or str(error)
-    if len(text) <= MAX_MESSAGE:
+    if len(text) <= MAX_MESSAGE_LENGTH:
         return text
-    return f"{text[:100]} ... {text[-MAX_MESSAGE:]}"
+    return f"{text[:100]} ... {text[-MAX_MESSAGE_LENGTH:]}"
 
 
 def sample_rows(body: bytes) -> bytes:
@@ -299,7 +299,7 @@ MANY_ROWS = 20
 
 
 def credential_problems(authorization: str, cookie: str) -> Iterator[str]:
-    """Yield that a credential is empty, or that there is more than one."""
+    """Yield a problem if a credential is empty, and one if there is more than one."""
     tokens = re.findall(r"(?:^|; )token=([^;]*)", cookie)
     given = [authorization.partition(" ")[2].strip()] if authorization else []
     if not all([*given, *tokens]):
@@ -377,7 +377,7 @@ class ContractMiddleware:
     def _answer(
         self, environ: WSGIEnvironment
     ) -> tuple[str, list[tuple[str, str]], bytes]:
-        """Return the whole answer of the application to this very *environ*."""
+        """Return status, headers and body of the application's answer to *environ*."""
         started: list[Any] = []
 
         def start(

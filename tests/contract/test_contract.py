@@ -31,7 +31,7 @@ JSON = {"Content-Type": "application/json"}
 BEARER = {"Authorization": "Bearer 0123456789abcdef0123456789abcdef01234567"}
 BASIC = {"Authorization": "Basic dGVzdC5tYW5hZ2VyOnNlY3JldA=="}
 COOKIE = {"Cookie": "theme=dark; token=5a1d1c9e-0000-4000-8000-000000000000"}
-SAMPLES = {"apiVersion": "v3", "entityName": "testcase", "fromId": "-1"}
+PATH_VALUES = {"apiVersion": "v3", "entityName": "testcase", "fromId": "-1"}
 CONTRACT = Contract.load()
 
 
@@ -105,14 +105,14 @@ def json_examples(raw: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def test_the_document_is_valid():
-    """References lead somewhere, ids are unique, paths have their parameters."""
+    """References have a target, ids are unique, and paths have their parameters."""
     validate(CONTRACT.document)
 
 
 def examples() -> Iterator[Any]:
-    """Calls with the contract's own examples, as requests and as answers."""
+    """Yield a check of each example in the contract, as a request or as an answer."""
     for template, item in CONTRACT.document["paths"].items():
-        path = re.sub(r"{(\w+)}", lambda m: SAMPLES.get(m[1], "7"), template)
+        path = re.sub(r"{(\w+)}", lambda m: PATH_VALUES.get(m[1], "7"), template)
         for method in item.keys() - {"parameters"}:
             operation = CONTRACT.operation(method.upper(), path)
             assert operation is not None
@@ -129,9 +129,9 @@ def examples() -> Iterator[Any]:
                 )
             for status, answer in operation["responses"].items():
                 for kind, value in json_examples(answer):
-                    got = call.answered(int(status), value)
+                    answered = call.answered(int(status), value)
                     yield pytest.param(
-                        got.answer_problems, id=f"{name}-{status}-{kind}"
+                        answered.answer_problems, id=f"{name}-{status}-{kind}"
                     )
 
 
@@ -140,7 +140,7 @@ def test_examples_of_the_contract_keep_to_it(problems):
     assert problems() == []
 
 
-RIGHT: dict[str, Call] = {
+VALID_CALLS: dict[str, Call] = {
     "bearer": USER,
     "basic": USER.with_headers(BASIC),
     "cookie": USER.with_headers(COOKIE),
@@ -192,12 +192,12 @@ RIGHT: dict[str, Call] = {
 }
 
 
-@pytest.mark.parametrize("call", RIGHT.values(), ids=RIGHT)
-def test_call_that_is_right_has_no_violation(call):
+@pytest.mark.parametrize("call", VALID_CALLS.values(), ids=VALID_CALLS)
+def test_a_valid_call_has_no_violation(call):
     assert [*call.request_problems(), *call.answer_problems()] == []
 
 
-WRONG: dict[str, tuple[Call, str]] = {
+INVALID_CALLS: dict[str, tuple[Call, str]] = {
     "unknown-path": (
         replace(USER, path=f"{V3}/users/current"),
         r"request: .*Path not found",
@@ -316,7 +316,7 @@ WRONG: dict[str, tuple[Call, str]] = {
         UPLOAD.with_json({}),
         r"request: .*mimetype not found",
     ),
-    "boundary": (
+    "missing-boundary": (
         replace(
             UPLOAD.with_headers(BEARER, {"Content-Type": "multipart/form-data"}),
             body=b"x",
@@ -432,18 +432,20 @@ WRONG: dict[str, tuple[Call, str]] = {
 }
 
 
-@pytest.mark.parametrize(("call", "expected"), WRONG.values(), ids=WRONG)
-def test_call_that_is_wrong_has_the_one_violation(call, expected):
+@pytest.mark.parametrize(
+    ("call", "expected"), INVALID_CALLS.values(), ids=INVALID_CALLS
+)
+def test_an_invalid_call_has_one_violation(call, expected):
     violations = [*call.request_problems(), *call.answer_problems()]
 
     assert len(violations) == 1
     assert re.match(expected, violations[0], re.DOTALL)
 
 
-def test_messages_are_short_whatever_was_sent():
-    wrong = EXECUTE.with_json([{**RESULT, "notes": None, "status": "x" * 5000}] * 500)
+def test_messages_about_long_values_are_short():
+    invalid = EXECUTE.with_json([{**RESULT, "notes": None, "status": "x" * 5000}] * 500)
 
-    assert max(map(len, wrong.request_problems())) < 500
+    assert max(map(len, invalid.request_problems())) < 500
 
 
 # The middleware
@@ -452,7 +454,10 @@ def test_messages_are_short_whatever_was_sent():
 def application(
     body: bytes = b'{"id": 1}', *, fault: bool = False
 ) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
-    """Return an application that answers *body* and records what it was sent."""
+    """Return an application that answers *body* and records what it was sent.
+
+    With *fault*, it says that the answer is broken on purpose.
+    """
 
     def answer(
         environ: WSGIEnvironment, start_response: StartResponse
@@ -503,17 +508,17 @@ def test_middleware_passes_request_and_answer_on():
     assert middleware.calls == 1
 
 
-def test_middleware_names_call_and_side_but_for_what_a_test_expects():
+def test_middleware_names_the_call_in_violations_and_ignores_allowed_ones():
     middleware = ContractMiddleware(application(b"{}"))
     middleware.allow("'b'")
     ask(middleware, environ_of(QUERY_STRING="auditlog=%C3%A4&b=1"))
 
-    asked, answered = middleware.violations
-    assert asked.startswith(f"GET {V3}/user/current: request: no query parameter")
-    assert answered.startswith(f"GET {V3}/user/current: answer: ")
+    of_request, of_answer = middleware.violations
+    assert of_request.startswith(f"GET {V3}/user/current: request: no query parameter")
+    assert of_answer.startswith(f"GET {V3}/user/current: answer: ")
 
 
-def test_middleware_judges_only_the_request_if_the_answer_is_a_fault():
+def test_middleware_checks_only_the_request_if_the_answer_is_a_fault():
     middleware = ContractMiddleware(application(b"{", fault=True))
     ask(middleware, environ_of(HTTP_AUTHORIZATION=""))
 
@@ -521,7 +526,7 @@ def test_middleware_judges_only_the_request_if_the_answer_is_a_fault():
     assert "request" in violation
 
 
-def test_middleware_does_not_judge_a_request_that_was_cut_short():
+def test_middleware_does_not_check_a_request_that_was_cut_short():
     middleware = ContractMiddleware(application(b'{"id": 5, "name": "N4"}'))
     environ = environ_of(
         f"{V3}/testcasetree",

@@ -1,4 +1,4 @@
-"""The sandbox keeps to the contract whatever it is asked."""
+"""The sandbox answers generated calls as the contract says."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tests.contract.test_sandbox_contract import NOT_OFFERED
 
 schemathesis = pytest.importorskip("schemathesis")
 
-EXAMPLES = 4
+MAX_EXAMPLES = 4
 
-# A second opinion. A 500 is how the server answers for unknown ids, and no failure.
+# Schemathesis checks the answers, too. A 500 is no failure: it means an unknown id.
 checks = pytest.importorskip("schemathesis.specs.openapi.checks")
 CHECKS = [checks.content_type_conformance, checks.response_schema_conformance]
 
-# Which of the known ids a name in a path, a query or a body stands for.
-MEANT = {
+# The known id for each name of an id in a path, a query or a body.
+KNOWN_ID_NAMES = {
     "projectid": "project",
     "releaseid": "release",
     "cycleid": "cycle",
@@ -51,8 +51,8 @@ MEANT = {
     "eitherid": "version",
     "treeids": "folder",
     "toid": "tester",
-    "temppath": "sent",
-    "fileid": "file",
+    "temppath": "temp_path",
+    "fileid": "file_id",
 }
 
 schema = schemathesis.openapi.from_dict(
@@ -61,11 +61,11 @@ schema = schemathesis.openapi.from_dict(
         {
             "generation": {
                 "deterministic": True,
-                "max-examples": EXAMPLES,
+                "max-examples": MAX_EXAMPLES,
                 "with-security-parameters": False,
             },
-            # Every limit from inside; what lies outside is left to the examples, as
-            # trying all of it takes minutes.
+            # Try the limits of valid values. Invalid values are left to the examples:
+            # trying all of them takes minutes.
             "phases": {
                 "coverage": {
                     "unexpected-methods": [],
@@ -79,25 +79,25 @@ schema = schemathesis.openapi.from_dict(
 
 @schema.parametrize()
 @settings(
-    max_examples=EXAMPLES,
+    max_examples=MAX_EXAMPLES,
     deadline=None,
     derandomize=True,
     database=None,
     phases=[Phase.explicit, Phase.generate],
-    # One server does for all examples of an operation: it only gets fuller.
+    # The examples of an operation share the fixtures: none needs a server of its own.
     suppress_health_check=list(HealthCheck),
 )
-def test_answer_is_as_in_the_contract_whatever_is_asked(case, server, known_ids):
-    """Where ids are unknown, the call is made again with ids the server knows."""
+def test_a_generated_call_is_answered_as_in_the_contract(case, server, known_ids):
+    """A call that is answered 500 is made again with ids that the server knows."""
     if check(case, server) == 500:
         parts = (case.path_parameters, case.query, case.body)
-        meant = (with_known(part, known_ids) for part in parts)
-        case.path_parameters, case.query, case.body = meant
+        replaced = (with_known_ids(part, known_ids) for part in parts)
+        case.path_parameters, case.query, case.body = replaced
         check(case, server)
 
 
 def check(case: Any, server: Server) -> int:
-    """Make the call, and return the status if the answer is right."""
+    """Make the call, check that its answer keeps to the contract, and return its status."""
     response = case.call(
         base_url=server.sandbox.url,
         session=server.http,
@@ -121,14 +121,14 @@ def check(case: Any, server: Server) -> int:
     return status
 
 
-def with_known(value: Any, known: KnownIds, name: str = "") -> Any:
-    """Return *value* with ids that exist wherever there are ids."""
+def with_known_ids(value: Any, known: KnownIds, name: str = "") -> Any:
+    """Return *value* with its ids replaced by ids that the server has."""
     if isinstance(value, Mapping):
-        return {key: with_known(each, known, key) for key, each in value.items()}
+        return {key: with_known_ids(each, known, key) for key, each in value.items()}
     if isinstance(value, list):
-        return [with_known(each, known, name) for each in value]
-    attribute = MEANT.get(name.lower())
+        return [with_known_ids(each, known, name) for each in value]
+    attribute = KNOWN_ID_NAMES.get(name.lower())
     if attribute is None or isinstance(value, bool):
         return value
-    meant = getattr(known, attribute)
-    return meant if isinstance(value, type(meant)) else value
+    known_id = getattr(known, attribute)
+    return known_id if isinstance(value, type(known_id)) else value

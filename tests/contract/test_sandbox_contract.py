@@ -11,12 +11,12 @@ import requests
 from pytest_zephyr.sandbox import Fault
 from tests.contract.conftest import Call
 from tests.contract.conftest import KnownIds
-from tests.contract.conftest import upload
+from tests.contract.conftest import upload_call
 from tests.contract.conftest import V3
 from tests.contract.contract import Contract
 
 
-# The sandbox has no automation jobs: results are brought by clients.
+# The sandbox has no automation jobs: clients report the results.
 NOT_OFFERED = {
     "createAndExecuteAutomationJob",
     "createAutomationJob",
@@ -28,7 +28,7 @@ PAGE = {"offset": 0, "pagesize": 50, "order": "orderId", "isascorder": "true"}
 
 
 def dates(prefix: str) -> dict[str, str]:
-    """Today, as the first and the last day."""
+    """Return today as the first and the last day."""
     today = f"{date.today():%m/%d/%Y}"
     return {f"{prefix}StartDate": today, f"{prefix}EndDate": today}
 
@@ -39,8 +39,8 @@ CALLS: dict[str, Callable[[KnownIds], Call]] = {
     "listUsers": lambda _: Call(
         "GET", "/user/filter", {"includeDashboardUser": "true"}
     ),
-    "getUser": lambda at: Call("GET", f"/user/{at.tester}"),
-    "listUsersOfProject": lambda at: Call("GET", f"/user/project/{at.project}"),
+    "getUser": lambda ids: Call("GET", f"/user/{ids.tester}"),
+    "listUsersOfProject": lambda ids: Call("GET", f"/user/project/{ids.project}"),
     "login": lambda _: Call("GET", "/manifest", basic=True),
     "listUserTokens": lambda _: Call("GET", "/usertoken/"),
     "createUserToken": lambda _: Call("POST", "/usertoken/", json={"label": "CI"}),
@@ -61,129 +61,136 @@ CALLS: dict[str, Callable[[KnownIds], Call]] = {
     # projects to phases
     "listProjectsLite": lambda _: Call("GET", "/project/lite"),
     "listProjectsFull": lambda _: Call("GET", "/project/details"),
-    "getProject": lambda at: Call("GET", f"/project/{at.project}"),
-    "listProjectsOfUser": lambda at: Call("GET", f"/project/user/{at.tester}"),
-    "listProjectIdsOfUser": lambda at: Call("GET", f"/project/project/{at.tester}"),
-    "createRelease": lambda at: Call(
+    "getProject": lambda ids: Call("GET", f"/project/{ids.project}"),
+    "listProjectsOfUser": lambda ids: Call("GET", f"/project/user/{ids.tester}"),
+    "listProjectIdsOfUser": lambda ids: Call("GET", f"/project/project/{ids.tester}"),
+    "createRelease": lambda ids: Call(
         "POST",
         "/release/",
         json={
             "name": "2.0",
             "description": "",
-            "projectId": at.project,
+            "projectId": ids.project,
             **dates("release"),
         },
     ),
-    "summarizeRelease": lambda at: Call("GET", f"/summary/release/{at.release}"),
-    "summarizeProject": lambda at: Call("GET", f"/summary/project/{at.project}"),
-    "listReleases": lambda at: Call("GET", f"/release/project/{at.project}"),
-    "listReleasesPaged": lambda at: Call(
+    "summarizeRelease": lambda ids: Call("GET", f"/summary/release/{ids.release}"),
+    "summarizeProject": lambda ids: Call("GET", f"/summary/project/{ids.project}"),
+    "listReleases": lambda ids: Call("GET", f"/release/project/{ids.project}"),
+    "listReleasesPaged": lambda ids: Call(
         "GET",
-        f"/release/paged/project/{at.project}",
+        f"/release/paged/project/{ids.project}",
         {"order": "id", "isascorder": "true", "isVisible": "false", "pagesize": 0},
     ),
-    "listCycles": lambda at: Call("GET", f"/cycle/release/{at.release}"),
-    "createCycle": lambda at: Call(
+    "listCycles": lambda ids: Call("GET", f"/cycle/release/{ids.release}"),
+    "createCycle": lambda ids: Call(
         "POST",
         "/cycle",
         json={
             "name": "Nightly",
-            "releaseId": at.release,
+            "releaseId": ids.release,
             "build": "7",
             "environment": "",
             "status": 0,
             **dates("cycle"),
         },
     ),
-    "getCycle": lambda at: Call("GET", f"/cycle/{at.cycle}"),
-    "updateCycle": lambda at: Call(
+    "getCycle": lambda ids: Call("GET", f"/cycle/{ids.cycle}"),
+    "updateCycle": lambda ids: Call(
         "PUT",
-        f"/cycle/{at.cycle}",
-        json={"id": at.cycle, "name": "Renamed", "releaseId": at.release},
+        f"/cycle/{ids.cycle}",
+        json={"id": ids.cycle, "name": "Renamed", "releaseId": ids.release},
     ),
-    "deleteCycle": lambda at: Call("DELETE", f"/cycle/{at.cycle}"),
-    "createCyclePhase": lambda at: Call(
+    "deleteCycle": lambda ids: Call("DELETE", f"/cycle/{ids.cycle}"),
+    "createCyclePhase": lambda ids: Call(
         "POST",
-        f"/cycle/{at.cycle}/phase",
+        f"/cycle/{ids.cycle}/phase",
         json={
             "name": "Late",
-            "releaseId": at.release,
+            "releaseId": ids.release,
             "freeForm": True,
             **dates("phase"),
         },
     ),
-    "updateCyclePhase": lambda at: Call(
-        "PUT", f"/cycle/{at.cycle}/phase", json={"id": at.phase, "name": "Renamed"}
+    "updateCyclePhase": lambda ids: Call(
+        "PUT", f"/cycle/{ids.cycle}/phase", json={"id": ids.phase, "name": "Renamed"}
     ),
-    "deleteCyclePhase": lambda at: Call(
-        "DELETE", f"/cycle/{at.cycle}/phase/{at.phase}"
+    "deleteCyclePhase": lambda ids: Call(
+        "DELETE", f"/cycle/{ids.cycle}/phase/{ids.phase}"
     ),
     # repository
-    "listTreeNodes": lambda at: Call(
+    "listTreeNodes": lambda ids: Call(
         "GET",
         "/testcasetree",
-        {"type": "Phase", "revisionid": 0, "releaseid": at.release},
+        {"type": "Phase", "revisionid": 0, "releaseid": ids.release},
     ),
-    "createTreeNode": lambda at: Call(
+    "createTreeNode": lambda ids: Call(
         "POST",
         "/testcasetree",
         {"parentid": 0, "assignedusers": ""},
-        {"name": "Logout", "description": "", "type": "Phase", "releaseId": at.release},
+        {
+            "name": "Logout",
+            "description": "",
+            "type": "Phase",
+            "releaseId": ids.release,
+        },
     ),
-    "listTreeNodesLite": lambda at: Call(
-        "GET", "/testcasetree/lite", {"type": "Phase", "releaseid": at.release}
+    "listTreeNodesLite": lambda ids: Call(
+        "GET", "/testcasetree/lite", {"type": "Phase", "releaseid": ids.release}
     ),
-    "getTreeNode": lambda at: Call("GET", f"/testcasetree/{at.folder}"),
-    "deleteTreeNode": lambda at: Call("DELETE", f"/testcasetree/{at.folder}"),
-    "deleteTestcases": lambda at: Call(
+    "getTreeNode": lambda ids: Call("GET", f"/testcasetree/{ids.folder}"),
+    "deleteTreeNode": lambda ids: Call("DELETE", f"/testcasetree/{ids.folder}"),
+    "deleteTestcases": lambda ids: Call(
         "DELETE",
         "/testcase",
-        {"tcrCatalogTreeId": at.folder},
-        {"selectedAll": 0, "ids": [at.placement]},
+        {"tcrCatalogTreeId": ids.folder},
+        {"selectedAll": 0, "ids": [ids.placement]},
     ),
-    "listRootNodes": lambda at: Call("GET", f"/testcasetree/phases/{at.release}"),
-    "listExecutionTrees": lambda at: Call(
-        "GET", f"/testcasetree/phases/execution/{at.release}"
+    "listRootNodes": lambda ids: Call("GET", f"/testcasetree/phases/{ids.release}"),
+    "listExecutionTrees": lambda ids: Call(
+        "GET", f"/testcasetree/phases/execution/{ids.release}"
     ),
-    "listProjectRepository": lambda at: Call(
-        "GET", f"/testcasetree/projectrepository/{at.project}"
+    "listProjectRepository": lambda ids: Call(
+        "GET", f"/testcasetree/projectrepository/{ids.project}"
     ),
-    "getNodeAndChildren": lambda at: Call(
-        "GET", f"/testcasetree/hierarchy/{at.folder}"
+    "getNodeAndChildren": lambda ids: Call(
+        "GET", f"/testcasetree/hierarchy/{ids.folder}"
     ),
-    "listTestcasesOfNodes": lambda at: Call(
-        "GET", "/testcase/nodes", {"treeids": [at.folder, at.phase_tree]}
+    "listTestcasesOfNodes": lambda ids: Call(
+        "GET", "/testcase/nodes", {"treeids": [ids.folder, ids.phase_tree]}
     ),
-    "countTestcases": lambda at: Call(
+    "countTestcases": lambda ids: Call(
         "GET",
         "/testcase/count",
-        {"tcrcatalogtreeid": at.folder, "releaseid": at.release},
+        {"tcrcatalogtreeid": ids.folder, "releaseid": ids.release},
     ),
-    "listTestcaseVersions": lambda at: Call(
-        "GET", "/testcase/versions", {"testcaseid": at.case}
+    "listTestcaseVersions": lambda ids: Call(
+        "GET", "/testcase/versions", {"testcaseid": ids.case}
     ),
-    "getTestcase": lambda at: Call("GET", f"/testcase/{at.placement}"),
-    "getTestcaseDetail": lambda at: Call("GET", f"/testcase/detail/{at.version}"),
-    "listTestcasesOfNode": lambda at: Call("GET", f"/testcase/tree/{at.folder}", PAGE),
-    "createTestcase": lambda at: Call(
+    "getTestcase": lambda ids: Call("GET", f"/testcase/{ids.placement}"),
+    "getTestcaseDetail": lambda ids: Call("GET", f"/testcase/detail/{ids.version}"),
+    "listTestcasesOfNode": lambda ids: Call(
+        "GET", f"/testcase/tree/{ids.folder}", PAGE
+    ),
+    "createTestcase": lambda ids: Call(
         "POST",
         "/testcase/",
         json={
-            "tcrCatalogTreeId": at.folder,
+            "tcrCatalogTreeId": ids.folder,
             "testcase": {"name": "test_a", "customProperties": {}},
         },
     ),
-    "createTestcasesBulk": lambda at: Call(
+    "createTestcasesBulk": lambda ids: Call(
         "POST",
         "/testcase/bulk",
         json=[
             {
-                "tcrCatalogTreeId": at.folder,
+                "tcrCatalogTreeId": ids.folder,
                 "testcase": {
                     "name": name,
                     "externalId": name,
                     "automated": True,
-                    "releaseId": at.release,
+                    "releaseId": ids.release,
                     "customProperties": {},
                     "testSteps": {"steps": [{"orderId": 1, "step": "a"}]},
                 },
@@ -191,16 +198,16 @@ CALLS: dict[str, Callable[[KnownIds], Call]] = {
             for name in ("test_b", "test_c")
         ],
     ),
-    "updateTestcase": lambda at: Call(
+    "updateTestcase": lambda ids: Call(
         "PUT",
         "/testcase",
         {"forceCreateNewVersion": "false"},
         {
-            "testcase": {"testcaseId": at.case, "name": "renamed", "tag": "tg1 tg2"},
-            "releaseId": at.release,
+            "testcase": {"testcaseId": ids.case, "name": "renamed", "tag": "tg1 tg2"},
+            "releaseId": ids.release,
         },
     ),
-    "updateTestcasesBulk": lambda at: Call(
+    "updateTestcasesBulk": lambda ids: Call(
         "PUT",
         "/testcase/update",
         json=[
@@ -208,145 +215,147 @@ CALLS: dict[str, Callable[[KnownIds], Call]] = {
                 "tag": "nightly",
                 "tagsOperation": 0,
                 "tctTestcaseVersionParam": [
-                    {"tctId": at.placement, "testcaseVersionId": at.version}
+                    {"tctId": ids.placement, "testcaseVersionId": ids.version}
                 ],
             }
         ],
     ),
-    "getTestSteps": lambda at: Call("GET", f"/testcase/{at.version}/teststep"),
-    "addTestSteps": lambda at: Call(
+    "getTestSteps": lambda ids: Call("GET", f"/testcase/{ids.version}/teststep"),
+    "addTestSteps": lambda ids: Call(
         "POST",
-        f"/testcase/{at.version}/teststep/{at.placement}",
+        f"/testcase/{ids.version}/teststep/{ids.placement}",
         json={
-            "tcId": at.version,
-            "tctId": at.placement,
+            "tcId": ids.version,
+            "tctId": ids.placement,
             "steps": [{"orderId": 1, "step": "open", "data": "", "result": ""}],
         },
     ),
-    "addTestStep": lambda at: Call(
+    "addTestStep": lambda ids: Call(
         "POST",
-        f"/testcase/{at.version}/teststep/detail/{at.placement}",
+        f"/testcase/{ids.version}/teststep/detail/{ids.placement}",
         json={
             "id": None,
-            "tcId": at.version,
-            "tctId": str(at.placement),
+            "tcId": ids.version,
+            "tctId": str(ids.placement),
             "maxId": 3,
             "step": {"orderId": 3, "step": "send", "data": "", "result": ""},
         },
     ),
-    "changeTestStep": lambda at: Call(
+    "changeTestStep": lambda ids: Call(
         "PUT",
-        f"/testcase/{at.version}/teststep/detail/{at.placement}",
+        f"/testcase/{ids.version}/teststep/detail/{ids.placement}",
         json={"step": {"orderId": 1, "step": "open the page"}},
     ),
-    "findTestcasesByAltId": lambda at: Call(
-        "GET", "/testcase/altid", {"altids": at.alt}
+    "findTestcasesByAltId": lambda ids: Call(
+        "GET", "/testcase/altid", {"altids": ids.alt}
     ),
     # planning
-    "listPlanningRows": lambda at: Call(
-        "GET", f"/testcase/planning/{at.phase_tree}", PAGE
+    "listPlanningRows": lambda ids: Call(
+        "GET", f"/testcase/planning/{ids.phase_tree}", PAGE
     ),
-    "getAssignmentTree": lambda at: Call("GET", f"/assignmenttree/{at.phase}"),
-    "addTestcasesByTree": lambda at: Call(
+    "getAssignmentTree": lambda ids: Call("GET", f"/assignmenttree/{ids.phase}"),
+    "addTestcasesByTree": lambda ids: Call(
         "POST",
-        f"/assignmenttree/{at.phase}/assign/bytree/{at.phase_tree}",
+        f"/assignmenttree/{ids.phase}/assign/bytree/{ids.phase_tree}",
         {"includehierarchy": "true"},
-        [{"treeid": at.folder, "tctIds": [at.spare], "isExclusion": True}],
+        [{"treeid": ids.folder, "tctIds": [ids.spare_version], "isExclusion": True}],
     ),
-    "addTestcasesBySearch": lambda at: Call(
+    "addTestcasesBySearch": lambda ids: Call(
         "POST",
-        f"/assignmenttree/{at.phase}/assign/bysearch/{at.phase_tree}",
+        f"/assignmenttree/{ids.phase}/assign/bysearch/{ids.phase_tree}",
         {"includehierarchy": "false"},
-        {"ids": [at.spare_placement]},
+        {"ids": [ids.spare_placement]},
     ),
-    "assignToCreators": lambda at: Call("POST", f"/assignmenttree/{at.phase}/assign"),
-    "changeAssignmentsBulk": lambda at: Call(
+    "assignToCreators": lambda ids: Call("POST", f"/assignmenttree/{ids.phase}/assign"),
+    "changeAssignmentsBulk": lambda ids: Call(
         "PUT",
-        f"/assignmenttree/{at.phase}/bulk/tree/{at.phase_tree}/from/-1/to/{at.tester}",
+        f"/assignmenttree/{ids.phase}/bulk/tree/{ids.phase_tree}/from/-1/to/{ids.tester}",
         {"cascade": "true", "easmode": 2},
     ),
-    "modifyAssignments": lambda at: Call(
+    "modifyAssignments": lambda ids: Call(
         "POST",
         "/execution/modify",
         json={
             "selectedAll": 1,
-            "testerId": at.tester,
-            "cyclePhaseId": at.phase,
-            "tcrCatalogTreeId": at.phase_tree,
+            "testerId": ids.tester,
+            "cyclePhaseId": ids.phase,
+            "tcrCatalogTreeId": ids.phase_tree,
             "createRTSList": [
                 {
-                    "cyclePhaseId": at.phase,
-                    "tctId": at.unassigned,
-                    "testerId": at.tester,
+                    "cyclePhaseId": ids.phase,
+                    "tctId": ids.unassigned,
+                    "testerId": ids.tester,
                 }
             ],
         },
     ),
     # executions
-    "listExecutions": lambda at: Call(
+    "listExecutions": lambda ids: Call(
         "GET",
         "/execution",
-        {"cyclephaseid": at.phase, "includeanyoneuser": "true", **PAGE},
+        {"cyclephaseid": ids.phase, "includeanyoneuser": "true", **PAGE},
     ),
-    "listExecutionsOfProject": lambda at: Call(
+    "listExecutionsOfProject": lambda ids: Call(
         "GET",
         "/execution/user/project",
-        {"projectid": at.project, "releaseid": at.release, **PAGE},
+        {"projectid": ids.project, "releaseid": ids.release, **PAGE},
     ),
-    "deleteExecutions": lambda at: Call("DELETE", "/execution", {"ids": at.execution}),
-    "getExecution": lambda at: Call("GET", f"/execution/{at.execution}"),
-    "executeOne": lambda at: Call(
+    "deleteExecutions": lambda ids: Call(
+        "DELETE", "/execution", {"ids": ids.execution}
+    ),
+    "getExecution": lambda ids: Call("GET", f"/execution/{ids.execution}"),
+    "executeOne": lambda ids: Call(
         "PUT",
-        f"/execution/{at.execution}",
+        f"/execution/{ids.execution}",
         {
             "status": "1",
-            "testerid": at.tester,
+            "testerid": ids.tester,
             "time": 1532,
             "allExecutions": "false",
             "includeanyoneuser": "true",
         },
         {"teststepUpdate": True, "teststepStausId": "1", "notes": "ok"},
     ),
-    "executeBulkOneStatus": lambda at: Call(
+    "executeBulkOneStatus": lambda ids: Call(
         "PUT",
         "/execution/bulk",
-        {"status": "2", "testerid": at.tester, "tcrCatalogTreeId": ""},
-        {"ids": [at.execution], "serachView": False},
+        {"status": "2", "testerid": ids.tester, "tcrCatalogTreeId": ""},
+        {"ids": [ids.execution], "serachView": False},
     ),
-    "executeBulkPerRow": lambda at: Call(
+    "executeBulkPerRow": lambda ids: Call(
         "PUT",
         "/execution/bulk/execute",
         json=[
             {
-                "rtsId": at.execution,
-                "testerId": at.tester,
+                "rtsId": ids.execution,
+                "testerId": ids.tester,
                 "status": "2",
                 "actualTime": 90,
                 "notes": "AssertionError",
             }
         ],
     ),
-    "executeOneWithFile": lambda at: Call(
+    "executeOneWithFile": lambda ids: Call(
         "PUT",
-        f"/execution/statusandattachment/{at.execution}",
-        {"status": "1", "testerid": at.tester},
+        f"/execution/statusandattachment/{ids.execution}",
+        {"status": "1", "testerid": ids.tester},
         files={"file": ("a.txt", b"a")},
     ),
-    "saveStepResults": lambda at: Call(
+    "saveStepResults": lambda ids: Call(
         "POST",
         "/execution/teststepresult/saveorupdate",
         json=[
             {
-                "cyclePhaseId": at.phase,
-                "releaseTestScheduleId": at.execution,
+                "cyclePhaseId": ids.phase,
+                "releaseTestScheduleId": ids.execution,
                 "testStepId": 1,
                 "status": "1",
             }
         ],
     ),
     # attachments
-    "uploadFiles": lambda _: upload(),
-    "attachFiles": lambda at: Call(
+    "uploadFiles": lambda _: upload_call(),
+    "attachFiles": lambda ids: Call(
         "POST",
         "/attachment/list",
         json=[
@@ -354,26 +363,26 @@ CALLS: dict[str, Callable[[KnownIds], Call]] = {
                 "name": "trace.txt",
                 "contentType": "text/plain",
                 "itemType": "releaseTestSchedule",
-                "itemId": at.execution,
-                "tempPath": at.sent,
+                "itemId": ids.execution,
+                "tempPath": ids.temp_path,
             }
         ],
     ),
-    "listAttachments": lambda at: Call(
-        "GET", "/attachment", {"itemid": at.execution, "type": "releaseTestSchedule"}
+    "listAttachments": lambda ids: Call(
+        "GET", "/attachment", {"itemid": ids.execution, "type": "releaseTestSchedule"}
     ),
-    "deleteAttachment": lambda at: Call("DELETE", f"/attachment/{at.attachment}"),
-    "downloadFile": lambda at: Call(
-        "GET", "/flex/download", {"action": "download", "fileId": at.file}
+    "deleteAttachment": lambda ids: Call("DELETE", f"/attachment/{ids.attachment}"),
+    "downloadFile": lambda ids: Call(
+        "GET", "/flex/download", {"action": "download", "fileId": ids.file_id}
     ),
     # search and requirements
-    "search": lambda at: Call(
+    "search": lambda ids: Call(
         "GET",
         "/advancesearch",
         {
-            "word": f"testcaseId in ({at.case})",
+            "word": f"testcaseId in ({ids.case})",
             "entitytype": "testcase",
-            "releaseid": at.release,
+            "releaseid": ids.release,
             "zql": "true",
             "firstresult": 0,
             "maxresults": 100,
@@ -382,32 +391,32 @@ CALLS: dict[str, Callable[[KnownIds], Call]] = {
             "is_cfield": "false",
         },
     ),
-    "searchZql": lambda at: Call(
+    "searchZql": lambda ids: Call(
         "POST",
         "/advancesearch/zql",
         json={
-            "word": f"testcaseId in ({at.case})",
+            "word": f"testcaseId in ({ids.case})",
             "entitytype": "testcase",
-            "releaseid": str(at.release),
-            "projectid": str(at.project),
+            "releaseid": str(ids.release),
+            "projectid": str(ids.project),
             "zql": True,
             "firstresult": 0,
             "maxresults": 100,
         },
     ),
-    "searchTestcases": lambda at: Call("GET", "/testcase", {"zqlquery": 'name ~ "a"'}),
-    "getRequirement": lambda at: Call("GET", f"/requirement/{at.requirement}"),
-    "listRequirementTrees": lambda at: Call(
-        "GET", "/flex/services/rest/v4/requirementtree", {"projectId": at.project}
+    "searchTestcases": lambda ids: Call("GET", "/testcase", {"zqlquery": 'name ~ "a"'}),
+    "getRequirement": lambda ids: Call("GET", f"/requirement/{ids.requirement}"),
+    "listRequirementTrees": lambda ids: Call(
+        "GET", "/flex/services/rest/v4/requirementtree", {"projectId": ids.project}
     ),
-    "mapTestcasesToRequirements": lambda at: Call(
+    "mapTestcasesToRequirements": lambda ids: Call(
         "POST",
         "/requirement/bulk",
         json=[
             {
-                "requirementId": [at.requirement],
-                "testcaseId": at.case,
-                "releaseId": at.release,
+                "requirementId": [ids.requirement],
+                "testcaseId": ids.case,
+                "releaseId": ids.release,
             }
         ],
     ),
@@ -424,10 +433,10 @@ FAILURES: dict[str, tuple[int, Callable[[KnownIds], Call]]] = {
     "no-key": (400, lambda _: Call("GET", "/admin/preference")),
     "no-parent": (
         400,
-        lambda at: Call(
+        lambda ids: Call(
             "POST",
             "/testcasetree",
-            json={"name": "a", "type": "Phase", "releaseId": at.release},
+            json={"name": "a", "type": "Phase", "releaseId": ids.release},
         ),
     ),
     "no-type": (417, lambda _: Call("GET", "/testcasetree/lite")),
@@ -446,12 +455,12 @@ NONSENSE: dict[str, Callable[[KnownIds], Call]] = {
         "GET", "/execution", {"cyclephaseid": 2**63}
     ),
     "offset-too-large": lambda _: Call("GET", "/execution", {"offset": 2**63}),
-    "id-in-body-too-large": lambda at: Call(
+    "id-in-body-too-large": lambda ids: Call(
         "PUT",
         "/execution/bulk/execute",
-        json=[{"rtsId": 2**63, "testerId": at.tester, "status": "1"}],
+        json=[{"rtsId": 2**63, "testerId": ids.tester, "status": "1"}],
     ),
-    "rows-that-are-none": lambda _: Call(
+    "rows-that-are-no-objects": lambda _: Call(
         "PUT", "/testcase/update", json=[{"tctTestcaseVersionParam": ["a", 1]}]
     ),
     "nested-deeply": lambda _: Call(
@@ -461,7 +470,7 @@ NONSENSE: dict[str, Callable[[KnownIds], Call]] = {
 
 
 @pytest.mark.parametrize(("name", "make"), CALLS.items(), ids=CALLS)
-def test_call_and_its_answer_are_as_in_the_contract(name, make, server, known_ids):
+def test_a_call_and_its_answer_are_as_in_the_contract(name, make, server, known_ids):
     calls = server.middleware.calls
     response = server.send(make(known_ids))
 
@@ -543,7 +552,7 @@ def test_locked_release_gets_a_400_as_in_the_contract(server, known_ids):
 
 
 def test_session_cookie_of_a_login_is_a_credential(server):
-    """The cookie is marked Secure, so that it has to be passed on by hand here."""
+    """The cookie is marked Secure, so this test passes it on itself."""
     login = Call("GET", "/manifest", basic=True)
     cookie = server.send(login).headers["Set-Cookie"]
     response = requests.get(
@@ -581,7 +590,7 @@ def test_five_hundred_rows_are_as_in_the_contract(server, known_ids):
     assert server.middleware.violations == []
 
 
-def test_answer_that_is_broken_on_purpose_is_not_judged(server):
+def test_an_answer_that_is_broken_on_purpose_is_not_checked(server):
     server.sandbox.faults.add(Fault(path="/user/current", kind="html"))
     response = server.send(Call("GET", "/user/current"))
 

@@ -71,7 +71,7 @@ BLOCKS = [block for document in DOCUMENTS for block in blocks_of(document)]
 def commands_of(block: Block) -> Iterator[list[str]]:
     """Yield the commands of *block*, each as its words.
 
-    In a ``console`` block they follow the prompt ``$``; other lines are output.
+    In a ``console`` block, commands follow the prompt ``$``; other lines are output.
     """
     text = block.text.replace("\\\n", " ")
     for line in text.splitlines():

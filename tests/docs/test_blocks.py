@@ -40,7 +40,7 @@ else:
 UNCHECKED = {"", "text", "csv", "gherkin", "java", "javascript", "xml", "html", "md"}
 
 #: Flags of other plugins, which may not be installed.
-FLAGS_OF_OTHERS = {
+FLAGS_OF_OTHER_PLUGINS = {
     *(
         "--cov",
         "--headed",
@@ -130,7 +130,7 @@ def test_code_block_is_valid(block, pytestconfig):
     "document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT))
 )
 def test_every_named_option_exists(document):
-    """Flags, variables and ini keys, in texts and in code."""
+    """Options are named as flags, variables and ini keys, in texts and in code."""
     text = document.read_text("utf-8")
     flags = {option.flag_name for option in OPTIONS if option.has_flag}
     parser = build_parser()
@@ -148,8 +148,11 @@ def test_every_named_option_exists(document):
     assert not named - BY_INI.keys() - names
 
 
-def pages_with_files() -> Iterator[Any]:
-    """Yield documents with blocks of Python that name their file in a caption."""
+def files_of_pages() -> Iterator[Any]:
+    """Yield the Python files of each document that has a test file.
+
+    The caption of a block names its file.
+    """
     for document in DOCUMENTS:
         files: dict[str, str] = {}
         for block in BLOCKS:
@@ -161,20 +164,20 @@ def pages_with_files() -> Iterator[Any]:
             yield pytest.param(files, id=str(document.relative_to(ROOT)))
 
 
-@pytest.mark.parametrize("files", list(pages_with_files()))
+@pytest.mark.parametrize("files", list(files_of_pages()))
 def test_tests_of_a_page_run_and_are_reported(files, pytester, run_zephyr):
     """All pass, except those with the comment ``# fails``."""
     for name, text in files.items():
         (pytester.path / name).write_text(text, encoding="utf-8")
 
-    ran: PytestRun = run_zephyr("--zephyr-create=execution", check_exit_code=False)
+    run: PytestRun = run_zephyr("--zephyr-create=execution", check_exit_code=False)
 
-    outcomes = ran.result.parseoutcomes()
+    outcomes = run.result.parseoutcomes()
     failing = sum(text.count("  # fails") for text in files.values())
     assert (outcomes.get("failed", 0), outcomes.get("errors", 0)) == (failing, 0)
     assert "passed" in outcomes
-    assert " test case" in ran.text
-    assert "internal error" not in ran.text
+    assert " test case" in run.text
+    assert "internal error" not in run.text
 
 
 def check_settings(section: Any) -> None:
@@ -225,7 +228,7 @@ def check_commands(config: pytest.Config, commands: Iterable[list[str]]) -> None
         if program == "pytest":
             check_pytest(config, rest)
         elif program == "pytest-zephyr":
-            check_command(rest)
+            check_pytest_zephyr(rest)
         elif "=" in program and program.partition("=")[0] in BY_ENV:
             name, _, value = program.partition("=")
             check_value(BY_ENV[name], value)
@@ -235,14 +238,14 @@ def check_pytest(config: pytest.Config, words: list[str]) -> None:
     parse: Callable[..., Any] = config._parser.parse_known_and_unknown_args
     namespace, unknown = parse(words)
     flags = {word.partition("=")[0] for word in unknown if word.startswith("-")}
-    assert not flags - FLAGS_OF_OTHERS
+    assert not flags - FLAGS_OF_OTHER_PLUGINS
     for option in OPTIONS:
         value = getattr(namespace, option.ini_name, None)
         if isinstance(value, str) and option.has_flag:
             check_value(option, value)
 
 
-def check_command(words: list[str]) -> None:
+def check_pytest_zephyr(words: list[str]) -> None:
     if words[:1] in ([], ["--help"], ["--version"]) or "--help" in words:
         return
     try:

@@ -27,7 +27,7 @@ from tests.docs.blocks import ROOT
 from tests.docs.blocks import SITE
 
 
-PROJECT = "https://github.com/pytest-zephyr/pytest-zephyr/"
+PROJECT_URL = "https://github.com/pytest-zephyr/pytest-zephyr/"
 
 
 def reference(name: str) -> str:
@@ -89,11 +89,11 @@ def test_every_public_name_has_an_entry():
 def public_objects() -> Iterator[Any]:
     """Yield the fixture, its classes and methods, and the hooks."""
     yield zephyr
-    for kind in (Zephyr, ZephyrRecord):
-        yield kind
-        for name, each in vars(kind).items():
-            if not name.startswith("_") and callable(each):
-                yield each
+    for public_class in (Zephyr, ZephyrRecord):
+        yield public_class
+        for name, member in vars(public_class).items():
+            if not name.startswith("_") and callable(member):
+                yield member
     yield from (ZephyrHooks.pytest_zephyr_cases, ZephyrHooks.pytest_zephyr_record)
 
 
@@ -122,9 +122,9 @@ def links() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("document", "target"), list(links()))
 def test_links_have_a_valid_target(document: Path, target: str) -> None:
-    """A file of the project that exists, or a web address; Sphinx checks those in docs."""
+    """A link leads to an existing file or a web address; Sphinx checks paths in docs."""
     parts = urlsplit(target)
-    if target.startswith(PROJECT) and parts.path.count("/") > 4:
+    if target.startswith(PROJECT_URL) and parts.path.count("/") > 4:
         _owner, _name, view, branch, path = parts.path[1:].split("/", 4)
         assert (view in {"blob", "tree", "raw"}, branch) == (True, "main")
         assert (ROOT / path).exists()

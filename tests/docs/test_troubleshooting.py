@@ -45,14 +45,14 @@ def listed_messages() -> Iterator[str]:
             yield from re.findall(r"`([^`]+)`", line.split(" | ")[0])
 
 
-def trees() -> Iterator[ast.Module]:
+def syntax_trees() -> Iterator[ast.Module]:
     """Yield the syntax tree of each module, without those of the embedded server."""
     for path in (ROOT / "pytest_zephyr").rglob("*.py"):
         if path.parent.name != "sandbox":
             yield ast.parse(path.read_text("utf-8"))
 
 
-def texts(tree: ast.AST) -> Iterator[str]:
+def strings_in(tree: ast.AST) -> Iterator[str]:
     """Yield every string in *tree*, with an ellipsis for each value of an f-string."""
     if isinstance(tree, ast.JoinedStr):
         parts = [getattr(each, "value", "…") for each in tree.values]
@@ -61,10 +61,10 @@ def texts(tree: ast.AST) -> Iterator[str]:
         yield tree.value
     else:
         for child in ast.iter_child_nodes(tree):
-            yield from texts(child)
+            yield from strings_in(child)
 
 
-STRINGS = "\n".join(text for tree in trees() for text in texts(tree))
+STRINGS = "\n".join(text for tree in syntax_trees() for text in strings_in(tree))
 
 
 @pytest.mark.parametrize(
@@ -82,15 +82,15 @@ MESSAGE_CALLS = {"InvalidValue", "Line", "Refusal", "complain", "problem"}
 def messages() -> Iterator[str]:
     """Yield the texts of errors and of lines in the summary."""
     names = MESSAGE_CALLS | {name for name in vars(errors) if name[0].isupper()}
-    for tree in trees():
+    for tree in syntax_trees():
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in names:
                 for argument in node.args:
-                    yield from texts(argument)
+                    yield from strings_in(argument)
 
 
 def test_every_message_is_on_the_page():
-    """At least three words in a row of it."""
+    """The page has at least three consecutive words of each message."""
     page = " ".join(PAGE.replace("`", "").split())
 
     missing = []

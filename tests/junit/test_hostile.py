@@ -55,7 +55,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
         '<!DOCTYPE t SYSTEM "http://127.0.0.1:9/t.dtd"><testsuite/>',
         ", line 1: the file defines or includes entities,",
     ),
-    "deep": (
+    "deeply nested": (
         "<testsuite>" * 10_000,
         ", line 1: more than 200 elements are nested.",
     ),
@@ -78,6 +78,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
 def test_a_message_names_the_file_and_the_line(
     kind, write_report, run_import, pytester
 ):
+    """Nothing is imported, not even the valid file before it."""
     content, message = REFUSED[kind]
     path = write_report("a.xml", content)
     imported = run_import(
@@ -90,9 +91,7 @@ def test_a_message_names_the_file_and_the_line(
     assert not list((pytester.path / ".zephyr").glob("*.jsonl"))
 
 
-@pytest.mark.parametrize(
-    "name", ["absent.xml", "directory", "pipe"], ids=["absent", "directory", "pipe"]
-)
+@pytest.mark.parametrize("name", ["absent.xml", "directory", "pipe"])
 def test_a_path_that_is_not_a_regular_file_is_refused(name, run_import, pytester):
     (pytester.path / "directory").mkdir()
     os.mkfifo(pytester.path / "pipe")
@@ -121,7 +120,7 @@ def test_without_defusedxml_the_message_names_the_extra(
     assert "pip install 'pytest-zephyr[junit]'" in imported.err
 
 
-#: A text with characters that the encoding has.
+#: For each encoding, a text that it can represent.
 TEXTS = {
     "ISO-8859-1": "größe",
     "UTF-8": "größe \N{SNOWMAN}",

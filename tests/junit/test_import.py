@@ -108,9 +108,11 @@ def test_the_worst_of_a_pytest_job_and_an_imported_job_counts(
 def test_an_old_report_does_not_replace_a_newer_result(
     write_report, run_import, run_zephyr, target
 ):
-    old = suite(case("a", 101, "<failure/>"), attrs='timestamp="2020-01-01T00:00:00Z"')
+    old_report = suite(
+        case("a", 101, "<failure/>"), attrs='timestamp="2020-01-01T00:00:00Z"'
+    )
     run_import(write_report("new.xml", suite(case("a", 101))), "--push")
-    pushed = run_import(write_report("old.xml", old), "--push")
+    pushed = run_import(write_report("old.xml", old_report), "--push")
 
     assert target.statuses()[101] == "1"
     assert "--force" in pushed.out
@@ -417,6 +419,7 @@ def test_no_other_file_of_the_machine_is_sent(
 @pytest.mark.parametrize(
     ("capture", "cases"),
     [("none", set()), ("failed", {101}), ("all", {101, 102})],
+    ids=["none", "failed", "all"],
 )
 def test_capture_decides_whose_output_is_attached(
     capture, cases, write_report, run_import, target
@@ -501,9 +504,9 @@ def test_a_test_has_the_time_of_its_suite(
 
 def test_a_test_ends_after_those_before_it(write_report, run_import, pytester):
     tests = case("a", attrs='time="1.5"'), case("b", attrs='time="0,25"')
-    inner = suite(case("c", attrs='time="1e-3"'))
+    inner_suite = suite(case("c", attrs='time="1e-3"'))
     begin = 'timestamp="2024-11-26T10:00:00Z"'
-    run_import(write_report("a.xml", suite(*tests, inner, attrs=begin)))
+    run_import(write_report("a.xml", suite(*tests, inner_suite, attrs=begin)))
     lines = map(json.loads, journals(pytester)[0].read_text("ascii").splitlines())
 
     ends = {

@@ -10,8 +10,8 @@ from tests.conftest import without_tag
 PASS, FAIL, BLOCKED = "1", "2", "4"
 
 #: The status of each test case after the report was sent; all others have none. A comment
-#: names the tool whose documentation the report follows; the others were written by the
-#: tool itself.
+#: names the tool whose documentation the report follows; the other reports were written
+#: by the tools themselves.
 EXPECTED: dict[str, dict[int, str]] = {
     "behave.xml": {101: PASS, 102: FAIL, 103: FAIL},
     "ctest.xml": {101: PASS, 102: FAIL, 104: FAIL, 106: FAIL},
@@ -43,7 +43,7 @@ def test_the_server_has_the_results_of_a_report(name, write_report, run_import, 
 
 
 def test_the_last_attempt_counts(write_report, run_import, target):
-    """Surefire writes earlier attempts of a test that passed, and later ones that failed."""
+    """Surefire writes earlier attempts of a passed test, and later ones of a failed test."""
     run_import(
         write_report("surefire.xml"), r"--zephyr-id-pattern=(?i)TC(\d+)", "--push"
     )
