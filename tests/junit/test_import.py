@@ -502,7 +502,10 @@ def test_a_test_has_the_time_of_its_suite(
     assert {line["at"] for line in lines if "at" in line} == {expected}
 
 
-def test_a_test_ends_after_those_before_it(write_report, run_import, pytester):
+def test_a_test_of_a_suite_begins_when_the_one_before_it_ends(
+    write_report, run_import, pytester
+):
+    """A nested suite begins with the suite around it."""
     tests = case("a", attrs='time="1.5"'), case("b", attrs='time="0,25"')
     inner_suite = suite(case("c", attrs='time="1e-3"'))
     begin = 'timestamp="2024-11-26T10:00:00Z"'
