@@ -125,7 +125,7 @@ def details(session: Session, execution_id: int) -> Details | None:
 
 
 def image_type(start: bytes) -> str | None:
-    """Return the type of an image by its first bytes; `None` if browsers show no such."""
+    """Return the type of an image by its first bytes; `None` for any other file."""
     return next(
         (kind for magic, kind in IMAGE_TYPES.items() if start.startswith(magic)), None
     )

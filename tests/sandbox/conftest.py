@@ -16,7 +16,7 @@ from tests.conftest import SandboxTarget
 
 
 class Api:
-    """Calls below ``/flex/services/rest/v3``, signed with the token."""
+    """Calls below ``/flex/services/rest/v3``, with the API token of the first user."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.url = sandbox.url
@@ -64,12 +64,12 @@ class Api:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """Start a sandbox without data; check its answers by the contract."""
+    """Start a sandbox without data; check its answers against the contract."""
     with checked_sandbox(
         None,
         # Requests are wrong on purpose here; answers never are.
         ": request: ",
-        # The contract takes their last part for the id of an execution.
+        # The contract takes the last part of these paths for the id of an execution.
         "/execution/(teststepresult)?: answer: ",
     ) as sandbox:
         yield sandbox
@@ -84,7 +84,7 @@ def api(sandbox: Sandbox) -> Iterator[Api]:
 
 @pytest.fixture
 def target(sandbox: Sandbox) -> SandboxTarget:
-    """A phase of ten days in a release of a month."""
+    """A phase from 10 to 20 November 2026, in a release of that month."""
     store = sandbox.store
     project = store.add_project("Shop")
     release = store.add_release(

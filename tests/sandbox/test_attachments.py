@@ -1,4 +1,4 @@
-"""Attachments: sent in one call, attached in another."""
+"""Attachments: files are uploaded in one call and attached in another."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def execution(sandbox: Sandbox, target: SandboxTarget) -> int:
 def test_file_arrives_as_it_was_sent(
     sandbox: Sandbox, api: Api, target: SandboxTarget, execution: int, name: str
 ) -> None:
-    """Its name comes back encoded from the first call, plain from the list."""
+    """The upload answers the name encoded; the list of attachments has it as it is."""
     data = bytes(range(256))
     (sent,) = api.upload(("part-0", (name, data, "image/png")))
 
@@ -55,7 +55,7 @@ def test_uploaded_file_is_attached_only_once(api: Api, execution: int) -> None:
     assert api.attach(sent, execution).status_code == 500
 
 
-def test_many_files_in_one_call(api: Api) -> None:
+def test_one_call_uploads_many_files(api: Api) -> None:
     """The answer has the name of each part of the form."""
     sent = api.upload(*((f"part-{i}", ("log.txt", str(i).encode())) for i in range(20)))
 
@@ -63,7 +63,7 @@ def test_many_files_in_one_call(api: Api) -> None:
     assert len({row["tempFilePath"] for row in sent}) == 20
 
 
-def test_type_is_case_sensitive(api: Api, execution: int) -> None:
+def test_item_type_is_case_sensitive(api: Api, execution: int) -> None:
     """A type in the wrong case lists nothing and attaches nothing."""
     (sent,) = api.upload(("a", ("log.txt", b"1")))
 
@@ -73,8 +73,10 @@ def test_type_is_case_sensitive(api: Api, execution: int) -> None:
     assert api.get("/attachment", params=query).json() == []
 
 
-def test_item_must_exist(api: Api, execution: int) -> None:
-    """A file for a test case names it by its visible id."""
+def test_a_file_is_attached_only_to_an_item_that_exists(
+    api: Api, execution: int
+) -> None:
+    """For an attachment of a test case, the item id is the visible id."""
     (sent,) = api.upload(("a", ("log.txt", b"1")))
 
     assert api.attach(sent, 1).status_code == 500
@@ -85,7 +87,7 @@ def test_item_must_exist(api: Api, execution: int) -> None:
 def test_attachment_is_deleted(
     sandbox: Sandbox, api: Api, target: SandboxTarget, execution: int
 ) -> None:
-    """A deleted attachment is no longer listed."""
+    """The execution no longer has a deleted attachment."""
     (sent,) = api.upload(("a", ("log.txt", b"1")))
     (made,) = api.attach(sent, execution).json()
 
@@ -93,10 +95,10 @@ def test_attachment_is_deleted(
     assert sandbox.store.attachment_bytes(target.phase, 1, "log.txt") == []
 
 
-def test_status_and_file_in_one_call(
+def test_one_call_sets_a_status_and_attaches_a_file(
     api: Api, target: SandboxTarget, execution: int, tester: int
 ) -> None:
-    """One call sets the status and attaches a file."""
+    """The status is in the query, the file in the form."""
     api.put(
         f"/execution/statusandattachment/{execution}",
         params={"status": "2", "testerid": tester},
@@ -108,8 +110,10 @@ def test_status_and_file_in_one_call(
     assert state.attachments == (("log.txt", "text/plain", 3),)
 
 
-def test_nothing_sent_is_refused(sandbox: Sandbox, api: Api) -> None:
-    """An upload without a file is an error of the client."""
+def test_upload_without_a_file_or_a_login_is_refused(
+    sandbox: Sandbox, api: Api
+) -> None:
+    """Without a file the answer is 400, without a login it is 401."""
     url = f"{sandbox.url}/flex/upload/document/genericattachment"
 
     assert api.http.post(url, data={"a": "b"}, timeout=30).status_code == 400

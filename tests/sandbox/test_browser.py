@@ -23,7 +23,7 @@ CHROMIUM = which("chromium") or which("chromium-browser") or which("google-chrom
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on PATH")
 
-DOT = b64decode(
+ONE_PIXEL_PNG = b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAA"
     "AABJRU5ErkJggg=="
 )
@@ -48,29 +48,32 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def tab(browser: Browser, sandbox: Sandbox) -> Iterator[Page]:
-    """A tab of its own; whatever its pages complain about fails the test."""
-    wrong: list[str] = []
+    """Open a tab.
+
+    Errors, warnings and dialogs of its pages, and requests to other servers, fail the test.
+    """
+    complaints: list[str] = []
     with browser.new_context(base_url=sandbox.url) as context:
         tab = context.new_page()
-        tab.on("pageerror", lambda error: wrong.append(str(error)))
-        tab.on("dialog", lambda dialog: wrong.append(dialog.message))
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        tab.on("dialog", lambda dialog: complaints.append(dialog.message))
 
-        def listen(message: Any) -> None:
+        def check_message(message: Any) -> None:
             if message.type in ("error", "warning"):
-                wrong.append(message.text)
+                complaints.append(message.text)
 
-        def watch(request: Any) -> None:
+        def check_address(request: Any) -> None:
             if not request.url.startswith(sandbox.url):
-                wrong.append(request.url)
+                complaints.append(request.url)
 
-        tab.on("console", listen)
-        tab.on("request", watch)
+        tab.on("console", check_message)
+        tab.on("request", check_address)
         yield tab
-    assert wrong == []
+    assert complaints == []
 
 
 class PhaseWithResults:
-    """A phase with results of every status, and much to show on one of them."""
+    """A phase with two results of every status; test case 102 has all kinds of details."""
 
     def __init__(self, sandbox: Sandbox, api: Api, target: SandboxTarget) -> None:
         self._store, self._api = sandbox.store, api
@@ -104,7 +107,7 @@ class PhaseWithResults:
         self._api.put(
             f"/execution/statusandattachment/{self.executions[1]}",
             params={"status": "2", "testerid": self._store.user.id},
-            files={"file": (f"{'z' * 90}.png", DOT, "image/png")},
+            files={"file": (f"{'z' * 90}.png", ONE_PIXEL_PNG, "image/png")},
         )
 
     def _row(self, number: int, status: str, notes: str) -> dict[str, Any]:
@@ -119,7 +122,7 @@ class PhaseWithResults:
     def execute(self, number: int, status: str, notes: str = "") -> None:
         self._api.execute(self._row(number, status, notes)).raise_for_status()
 
-    def step(self, number: int, status: str) -> None:
+    def save_step_result(self, number: int, status: str) -> None:
         result = {
             "cyclePhaseId": self.id,
             "releaseTestScheduleId": self.executions[number],
@@ -130,7 +133,7 @@ class PhaseWithResults:
             "/execution/teststepresult/saveorupdate", json=[result]
         ).raise_for_status()
 
-    def add(self, case: int) -> None:
+    def schedule(self, case: int) -> None:
         self._store.schedule_all(self.id, [case])
 
 
@@ -147,7 +150,7 @@ def visible_rows(tab: Page) -> Any:
     return tab.locator(".row:visible")
 
 
-BOXES = """
+BOXES_SCRIPT = """
 (selector) => [...document.querySelectorAll(selector)].map((element) => {
   const box = element.getBoundingClientRect();
   return [box.left, box.right];
@@ -156,7 +159,7 @@ BOXES = """
 
 
 def test_pages_fit_wide_and_narrow_windows(tab: Page, phase: PhaseWithResults) -> None:
-    """Nothing is beyond the edge; status and name of every result are there."""
+    """No page scrolls sideways; status and name of every result are inside the window."""
     pages = (
         "/",
         f"/phase/{phase.id}",
@@ -172,13 +175,13 @@ def test_pages_fit_wide_and_narrow_windows(tab: Page, phase: PhaseWithResults) -
             tab.set_viewport_size({"width": width, "height": 900})
 
             assert tab.evaluate("document.documentElement.scrollWidth") == width, path
-            seen = tab.evaluate(BOXES, ".row > summary > :is(.status, .name)")
+            seen = tab.evaluate(BOXES_SCRIPT, ".row > summary > :is(.status, .name)")
             assert len(seen) == (24 if path.startswith("/phase") else 0)
             assert all(0 <= left < right <= width for left, right in seen)
 
 
 def test_results_are_filtered(tab: Page, phase: PhaseWithResults) -> None:
-    """By any text of their lines and by one or more statuses; the address keeps it."""
+    """Text and one or more statuses filter them; the address keeps the filter."""
     tab.goto(f"/phase/{phase.id}")
     text = tab.get_by_label("Filter by name, id or text")
 
@@ -203,7 +206,7 @@ def test_results_are_filtered(tab: Page, phase: PhaseWithResults) -> None:
 
 
 def test_a_result_opens_by_keyboard(tab: Page, phase: PhaseWithResults) -> None:
-    """Its notes, steps, defects, history and images are there; texts stay texts."""
+    """It shows notes, steps, defects, history and images; HTML in them is shown as text."""
     tab.goto(f"/phase/{phase.id}")
     line = row_of(tab, 102)
     line.locator("summary").focus()
@@ -219,14 +222,14 @@ def test_a_result_opens_by_keyboard(tab: Page, phase: PhaseWithResults) -> None:
     tab.wait_for_function("document.querySelector('.files img').naturalWidth > 0")
     with tab.expect_download() as download:
         line.get_by_role("link", name=re.compile(r"^z+\.png$")).last.click()
-    assert download.value.path().read_bytes() == DOT
+    assert download.value.path().read_bytes() == ONE_PIXEL_PNG
     assert tab.evaluate("typeof hit") == "undefined"
 
 
 def test_a_phase_updates_while_a_run_reports(
     tab: Page, phase: PhaseWithResults
 ) -> None:
-    """Results, counts and opened details change; filter, focus and what is open stay."""
+    """Results, counts and open details change; the filter and the focus stay."""
     tab.goto(f"/phase/{phase.id}")
     line = row_of(tab, 102)
     line.locator("summary").click()
@@ -237,12 +240,12 @@ def test_a_phase_updates_while_a_run_reports(
     line.locator("summary").focus()
 
     phase.execute(1, "1", "now it works")
-    phase.add(113)
+    phase.schedule(113)
     phase.execute(0, "3")
 
     expect(line.locator("summary .status")).to_have_text("Pass")
     expect(line.locator(".notes")).to_have_text("now it works")
-    phase.step(1, "4")
+    phase.save_step_result(1, "4")
     expect(line.locator(".steps .status").first).to_have_text("Blocked")
     expect(line.locator("summary")).to_be_focused()
     expect(tab.get_by_role("button", name="WIP 3")).to_have_attribute(
@@ -268,10 +271,10 @@ def test_the_first_results_of_a_phase_appear(
     expect(tab.get_by_text("Nothing is scheduled")).to_be_hidden()
 
 
-def test_the_overview_updates_but_not_under_a_form(
+def test_the_overview_updates_unless_a_form_is_open(
     tab: Page, phase: PhaseWithResults, sandbox: Sandbox
 ) -> None:
-    """What somebody is typing into a form is not overwritten."""
+    """An update does not overwrite what a user is typing into a form."""
     tab.goto("/")
     bar = tab.get_by_role("img", name=re.compile("^2 Pass"))
     expect(bar).to_be_visible()
@@ -296,7 +299,7 @@ def test_the_overview_updates_but_not_under_a_form(
     assert [each.name for each in sandbox.store.projects()] == ["Shop", "Bank <b>"]
 
 
-CONTRAST = """
+CONTRAST_SCRIPT = """
 () => {
   const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
   const light = (color) => {
@@ -326,17 +329,17 @@ CONTRAST = """
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_texts_are_readable_by_day_and_night(
+def test_texts_are_readable_in_light_and_dark(
     tab: Page, phase: PhaseWithResults, scheme: Any
 ) -> None:
-    """Every text has a contrast of at least 4.5 to 1, and the night is dark."""
+    """Every text has a contrast of at least 4.5 to 1; the dark scheme is dark."""
     tab.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     for path in ("/", f"/phase/{phase.id}", "/sandbox/"):
         tab.goto(path)
         if path.startswith("/phase"):
             row_of(tab, 102).locator("summary").click()
             expect(tab.locator(".notes")).to_be_visible()
-        contrasts = tab.evaluate(CONTRAST)
+        contrasts = tab.evaluate(CONTRAST_SCRIPT)
 
         assert len(contrasts) > 10
         assert [html for contrast, html in contrasts if contrast < 4.5] == []
@@ -345,8 +348,8 @@ def test_texts_are_readable_by_day_and_night(
     assert (red < 60) == (scheme == "dark")
 
 
-def test_the_keyboard_leads_through_a_page(tab: Page, phase: PhaseWithResults) -> None:
-    """The first stop skips to the content; what has the focus is outlined."""
+def test_a_page_can_be_used_by_keyboard(tab: Page, phase: PhaseWithResults) -> None:
+    """The Tab key first reaches a link to the content; what has the focus is outlined."""
     tab.goto(f"/phase/{phase.id}")
     stops = []
     for _ in range(16):
@@ -363,8 +366,8 @@ def test_the_keyboard_leads_through_a_page(tab: Page, phase: PhaseWithResults) -
     assert {style for _, style in stops} <= {"solid", "auto"}
 
 
-def test_the_form_of_a_fault_asks_for_what_the_fault_uses(tab: Page) -> None:
-    """The list of faults describes the one that was added."""
+def test_the_form_of_a_fault_shows_the_fields_that_the_fault_uses(tab: Page) -> None:
+    """The list of active faults then describes the added fault."""
     tab.goto("/sandbox/")
     expect(tab.get_by_label("Status code")).to_be_visible()
     tab.get_by_label("What goes wrong").select_option("latency")
@@ -378,8 +381,8 @@ def test_the_form_of_a_fault_asks_for_what_the_fault_uses(tab: Page) -> None:
     expect(active).to_contain_text("every request gets the right answer")
 
 
-def test_missing_page_leads_back(browser: Browser, sandbox: Sandbox) -> None:
-    """The page of a missing phase fits a narrow window and links to the projects."""
+def test_missing_page_links_to_the_projects(browser: Browser, sandbox: Sandbox) -> None:
+    """The page about a missing phase also fits a narrow window."""
     with browser.new_context(base_url=sandbox.url) as context:
         tab = context.new_page()
         tab.set_viewport_size({"width": 390, "height": 800})

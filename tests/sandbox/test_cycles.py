@@ -1,4 +1,4 @@
-"""Cycles and phases: creating, dates, locks."""
+"""Creating, changing and deleting cycles and phases."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.conftest import SandboxTarget
 from tests.sandbox.conftest import Api
 
 
-def cycle_of(target: SandboxTarget, **changes: Any) -> dict[str, Any]:
+def cycle_body(target: SandboxTarget, **changes: Any) -> dict[str, Any]:
     return {
         "name": "Nightly",
         "build": "1.2",
@@ -24,7 +24,7 @@ def cycle_of(target: SandboxTarget, **changes: Any) -> dict[str, Any]:
     }
 
 
-def phase_of(**changes: Any) -> dict[str, Any]:
+def phase_body(**changes: Any) -> dict[str, Any]:
     return {
         "name": "Smoke",
         "freeForm": True,
@@ -38,8 +38,8 @@ def phase_of(**changes: Any) -> dict[str, Any]:
 def test_cycle_is_created_without_phases(
     sandbox: Sandbox, api: Api, target: SandboxTarget, path: str
 ) -> None:
-    """Both spellings of the path create a cycle; the answer has each date twice."""
-    made = api.post(path, json=cycle_of(target)).json()
+    """The path may end in a slash; the answer has each date as text and as number."""
+    made = api.post(path, json=cycle_body(target)).json()
 
     assert made["cyclePhases"] == []
     assert made["cycleStartDate"] == "11/05/2026"
@@ -48,12 +48,16 @@ def test_cycle_is_created_without_phases(
     assert api.get(f"/cycle/{made['id']}").json() == made
 
 
-@pytest.mark.parametrize("start", [1793836800000, "2026-11-05", "11/05/2026"])
+@pytest.mark.parametrize(
+    "start",
+    [1793836800000, "2026-11-05", "11/05/2026"],
+    ids=["milliseconds", "iso", "us"],
+)
 def test_dates_are_read_in_every_form(
     api: Api, target: SandboxTarget, start: Any
 ) -> None:
     """Epoch milliseconds and both kinds of text name the same day."""
-    made = api.post("/cycle", json=cycle_of(target, cycleStartDate=start)).json()
+    made = api.post("/cycle", json=cycle_body(target, cycleStartDate=start)).json()
 
     assert made["cycleStartDate"] == "11/05/2026"
 
@@ -64,8 +68,8 @@ def test_dates_are_read_in_every_form(
         pytest.param({"cycleEndDate": "12/01/2026"}, id="after-the-release"),
         pytest.param({"cycleStartDate": "10/31/2026"}, id="before-the-release"),
         pytest.param({"cycleEndDate": "11/04/2026"}, id="ends-before-it-starts"),
-        pytest.param({"cycleStartDate": "yesterday"}, id="no-date"),
-        pytest.param({"name": " "}, id="no-name"),
+        pytest.param({"cycleStartDate": "yesterday"}, id="start-is-not-a-date"),
+        pytest.param({"name": " "}, id="blank-name"),
         pytest.param({"name": "x" * 256}, id="long-name"),
     ],
 )
@@ -73,7 +77,7 @@ def test_wrong_cycle_is_refused(
     sandbox: Sandbox, api: Api, target: SandboxTarget, changes: dict[str, Any]
 ) -> None:
     """A cycle lies within its release and has a name of at most 255 characters."""
-    answer = api.post("/cycle", json=cycle_of(target, **changes))
+    answer = api.post("/cycle", json=cycle_body(target, **changes))
 
     assert answer.status_code == 400
     assert answer.json()["errorMsg"]
@@ -83,27 +87,27 @@ def test_wrong_cycle_is_refused(
 def test_a_switch_lets_a_cycle_lie_outside_of_its_release(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """Without it, both to create and to change such a cycle is refused."""
-    outside = cycle_of(target, cycleStartDate="10/01/2026", cycleEndDate="12/31/2026")
+    """While the switch is 0, such a cycle is neither created nor changed."""
+    outside = cycle_body(target, cycleStartDate="10/01/2026", cycleEndDate="12/31/2026")
     dates = {"cycleStartDate": "10/15/2026"}
     path = f"/cycle/{target.cycle}"
 
     refused = api.post("/cycle", json=outside), api.put(path, json=dates)
     sandbox.store.set_switch("free_cycle_dates", 1)
-    taken = api.post("/cycle", json=outside), api.put(path, json=dates)
+    accepted = api.post("/cycle", json=outside), api.put(path, json=dates)
 
     assert [answer.status_code for answer in refused] == [400, 400]
-    assert [answer.status_code for answer in taken] == [200, 200]
+    assert [answer.status_code for answer in accepted] == [200, 200]
     changed, made = sandbox.store.cycles(target.release)
     assert (str(made.start), str(made.end)) == ("2026-10-01", "2026-12-31")
     assert str(changed.start) == "2026-10-15"
-    backwards = cycle_of(target, cycleStartDate="12/31/2026")
+    backwards = cycle_body(target, cycleStartDate="12/31/2026")
     assert api.post("/cycle", json=backwards).status_code == 400
 
 
 def test_cycle_needs_its_dates(api: Api, target: SandboxTarget) -> None:
     """The error names the missing date."""
-    body = cycle_of(target)
+    body = cycle_body(target)
     del body["cycleEndDate"]
 
     answer = api.post("/cycle", json=body)
@@ -118,14 +122,14 @@ def test_environment_can_be_mandatory(
     """With the preference set, a cycle without environment is refused."""
     sandbox.store.set_preference("cycle.environment.enabled", "true")
 
-    assert api.post("/cycle", json=cycle_of(target)).status_code == 400
-    named = cycle_of(target, environment="staging")
+    assert api.post("/cycle", json=cycle_body(target)).status_code == 400
+    named = cycle_body(target, environment="staging")
     assert api.post("/cycle", json=named).json()["environment"] == "staging"
 
 
-def test_names_may_be_used_twice(api: Api, target: SandboxTarget) -> None:
-    """Nothing says that cycle names are unique."""
-    ids = {api.post("/cycle", json=cycle_of(target)).json()["id"] for _ in range(2)}
+def test_cycles_may_have_the_same_name(api: Api, target: SandboxTarget) -> None:
+    """A second cycle with the same name gets an id of its own."""
+    ids = {api.post("/cycle", json=cycle_body(target)).json()["id"] for _ in range(2)}
 
     assert len(ids) == 2
 
@@ -133,10 +137,10 @@ def test_names_may_be_used_twice(api: Api, target: SandboxTarget) -> None:
 def test_locked_release_refuses_changes(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """A locked release answers 400 with the server's own text, and, once unlocked, creates the cycle."""
+    """The answer is 400 with the server's text; an unlocked release accepts the cycle."""
     sandbox.store.lock_release(target.release)
 
-    answer = api.post("/cycle", json=cycle_of(target))
+    answer = api.post("/cycle", json=cycle_body(target))
 
     assert answer.status_code == 400
     assert answer.json()["errorMsg"] == (
@@ -145,21 +149,21 @@ def test_locked_release_refuses_changes(
     )
     assert api.get(f"/release/{target.release}").status_code == 403
     sandbox.store.unlock_release(target.release)
-    assert api.post("/cycle", json=cycle_of(target)).status_code == 200
+    assert api.post("/cycle", json=cycle_body(target)).status_code == 200
 
 
 def test_lock_ends_by_itself(sandbox: Sandbox, api: Api, target: SandboxTarget) -> None:
-    """A lock of no seconds is over."""
+    """A lock of 0 seconds or less is already over."""
     sandbox.store.lock_release(target.release, 0)
     sandbox.store.lock_release(target.release, -1)
 
-    assert api.post("/cycle", json=cycle_of(target)).status_code == 200
+    assert api.post("/cycle", json=cycle_body(target)).status_code == 200
 
 
 def test_cycle_is_changed_and_deleted(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """Values that were not sent stay; deleting removes the phases, too."""
+    """A change keeps values that were not sent; deleting also deletes the executions."""
     sandbox.store.schedule_all(target.phase, [1])
     changed = api.put(f"/cycle/{target.cycle}", json={"name": "Renamed"}).json()
 
@@ -171,7 +175,7 @@ def test_cycle_is_changed_and_deleted(
 
 def test_free_form_phase_has_its_own_tree(api: Api, target: SandboxTarget) -> None:
     """A new phase is listed with its cycle, with the id of its root node."""
-    made = api.post(f"/cycle/{target.cycle}/phase", json=phase_of()).json()
+    made = api.post(f"/cycle/{target.cycle}/phase", json=phase_body()).json()
     (cycle,) = api.get(f"/cycle/release/{target.release}").json()
 
     assert made in cycle["cyclePhases"]
@@ -190,28 +194,28 @@ def test_phase_lies_within_its_cycle(
     api: Api, target: SandboxTarget, changes: dict[str, str]
 ) -> None:
     """Dates outside the cycle are refused."""
-    answer = api.post(f"/cycle/{target.cycle}/phase", json=phase_of(**changes))
+    answer = api.post(f"/cycle/{target.cycle}/phase", json=phase_body(**changes))
 
     assert answer.status_code == 400
 
 
-def test_structured_phase_takes_a_folder(
+def test_structured_phase_copies_a_folder(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """A structured phase copies the tree of a root folder, and takes nothing more."""
+    """It copies a root folder with all below it; no test case can be added later."""
 
-    def folder(name: str, kind: str, parent: int) -> int:
+    def create_folder(name: str, kind: str, parent: int) -> int:
         body = {"name": name, "type": kind, "releaseId": target.release}
         body["description"] = f"about {name}"
         made = api.post(f"/testcasetree?parentid={parent}", json=body).json()
         identifier: int = made["id"]
         return identifier
 
-    root = folder("All", "Phase", 0)
-    leaf = folder("Login", "Module", root)
+    root = create_folder("All", "Phase", 0)
+    leaf = create_folder("Login", "Module", root)
     sandbox.store.add_case(target.release, testcase_id=1, folder=root)
     sandbox.store.add_case(target.release, testcase_id=2, folder=leaf)
-    body = phase_of(freeForm=False, tcrCatalogTreeId=root)
+    body = phase_body(freeForm=False, tcrCatalogTreeId=root)
     del body["name"]
 
     made = api.post(f"/cycle/{target.cycle}/phase", json=body).json()
@@ -233,7 +237,7 @@ def test_structured_phase_takes_a_folder(
 def test_phase_is_changed_and_deleted(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """Deleting a phase removes its executions, too."""
+    """Deleting a phase also deletes its executions."""
     sandbox.store.schedule_all(target.phase, [1])
     changed = api.put(
         f"/cycle/{target.cycle}/phase", json={"id": target.phase, "name": "Renamed"}

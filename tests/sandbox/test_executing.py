@@ -18,13 +18,13 @@ def executions(sandbox: Sandbox, target: SandboxTarget) -> list[int]:
     return [row.id for row in sandbox.store.executions(target.phase)]
 
 
-def test_row_without_a_result_lacks_its_keys(
+def test_execution_without_a_result_lacks_the_keys_of_a_result(
     api: Api,
     target: SandboxTarget,
     executions: list[int],
     tester: int,
 ) -> None:
-    """A row that was never executed has no status, not one that is null."""
+    """The keys are missing; their values are not null."""
     row = api.results("/execution", cyclephaseid=target.phase)[0]
 
     missing = {"status", "comment", "executedBy", "lastTestResult", "versionId"}
@@ -61,13 +61,13 @@ def test_every_row_gets_its_own_values(
     assert third.status is None
 
 
-def test_every_execution_is_remembered(
+def test_every_result_is_in_the_history(
     api: Api,
     target: SandboxTarget,
     executions: list[int],
     tester: int,
 ) -> None:
-    """Executing again adds to the history; without notes the comment stays."""
+    """A new result adds to the history; without notes, the comment stays."""
     base = {"rtsId": executions[0], "testerId": tester}
     api.execute({**base, "status": "2", "notes": "bad", "executedOn": 1000})
     api.execute({**base, "status": "1", "actualTime": 7, "executedOn": 2000})
@@ -87,10 +87,10 @@ def test_every_execution_is_remembered(
         pytest.param({"status": "5"}, 400, "5", id="inactive-status"),
         pytest.param({"rtsId": 1}, 500, "identifier", id="unknown-execution"),
         pytest.param({"testerId": 1}, 500, "User", id="unknown-tester"),
-        pytest.param({"actualTime": "soon"}, 400, "soon", id="no-number"),
-        pytest.param({"rtsId": True}, 400, "True", id="no-id"),
-        pytest.param({"executedOn": 10**18}, 400, "executedOn", id="no-date"),
-        pytest.param({"notes": "\ud83d"}, 400, "Bad Request", id="half-a-character"),
+        pytest.param({"actualTime": "soon"}, 400, "soon", id="time-is-not-a-number"),
+        pytest.param({"rtsId": True}, 400, "True", id="execution-id-is-a-boolean"),
+        pytest.param({"executedOn": 10**18}, 400, "executedOn", id="date-out-of-range"),
+        pytest.param({"notes": "\ud83d"}, 400, "Bad Request", id="lone-surrogate"),
     ],
 )
 def test_one_wrong_row_fails_the_whole_call(
@@ -115,7 +115,7 @@ def test_one_wrong_row_fails_the_whole_call(
 
 
 @pytest.mark.parametrize("key", ["rtsId", "testerId", "status"])
-def test_row_needs_its_keys(
+def test_row_needs_execution_tester_and_status(
     api: Api, executions: list[int], tester: int, key: str
 ) -> None:
     """The error names the missing key."""
@@ -131,7 +131,7 @@ def test_row_needs_its_keys(
 def test_a_switch_limits_the_rows_of_one_call(
     sandbox: Sandbox, api: Api, target: SandboxTarget, tester: int
 ) -> None:
-    """With a limit of 500 rows, 501 are refused and 500 are taken."""
+    """With a limit of 500 rows, 501 are refused and 500 are accepted."""
     sandbox.store.set_switch("batch_limit", 500)
     sandbox.store.schedule_all(target.phase, range(1, 502))
     rows = [
@@ -145,13 +145,13 @@ def test_a_switch_limits_the_rows_of_one_call(
     assert len(done) == 500
 
 
-def test_one_execution_by_query(
+def test_one_execution_gets_its_status_from_the_query(
     api: Api,
     target: SandboxTarget,
     executions: list[int],
     tester: int,
 ) -> None:
-    """Status and time are in the query, notes in the body."""
+    """The query also has the time; the body has the notes."""
     answer = api.put(
         f"/execution/{executions[0]}",
         params={"status": "4", "testerid": tester, "time": 12},
@@ -166,7 +166,7 @@ def test_one_execution_by_query(
 def test_notes_can_be_changed_alone(
     api: Api, target: SandboxTarget, executions: list[int]
 ) -> None:
-    """Notes without a status are no execution."""
+    """Notes without a status add no result."""
     api.put(f"/execution/{executions[0]}", json={"notes": "later"})
 
     state = target.execution(1)
@@ -202,7 +202,7 @@ def test_many_executions_get_one_status(
 def test_executing_does_not_change_the_tester(
     sandbox: Sandbox, api: Api, target: SandboxTarget, tester: int
 ) -> None:
-    """The key executedBy is the user who executed it; the tester stays the same."""
+    """The user who executed the test case is in the key executedBy."""
     sandbox.store.add_case(target.release, testcase_id=9)
     execution = sandbox.store.schedule(target.phase, 9, tester=-10)
 
@@ -219,7 +219,7 @@ def test_executions_are_filtered_by_tester(
     executions: list[int],
     tester: int,
 ) -> None:
-    """Rows of anyone are included if asked for."""
+    """Executions assigned to anyone are included on request."""
     other, _ = sandbox.store.add_user("other", "secret")
     for testcase_id, owner in ((4, -10), (5, other)):
         sandbox.store.add_case(target.release, testcase_id=testcase_id)
@@ -233,7 +233,7 @@ def test_executions_are_filtered_by_tester(
 def test_unassigning_leaves_the_case(
     sandbox: Sandbox, api: Api, target: SandboxTarget, executions: list[int]
 ) -> None:
-    """Ids are repeated in the query; the planning rows stay."""
+    """The parameter ids is repeated; the planning rows stay in the phase."""
     answer = api.delete("/execution", params={"ids": executions[:2]})
 
     assert answer.status_code == 200
@@ -241,10 +241,10 @@ def test_unassigning_leaves_the_case(
     assert sandbox.store.scheduled_ids(target.phase) == [1, 2, 3]
 
 
-def test_parallel_calls_lose_nothing(
+def test_parallel_calls_lose_no_result(
     sandbox: Sandbox, api: Api, target: SandboxTarget, tester: int
 ) -> None:
-    """Four batches at the same time all arrive."""
+    """Four batches that are sent at the same time all add their results."""
     from concurrent.futures import ThreadPoolExecutor
 
     sandbox.store.schedule_all(target.phase, range(1, 401))

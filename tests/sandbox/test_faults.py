@@ -26,7 +26,7 @@ def new_result(
 
 
 def test_fault_applies_a_number_of_times(sandbox: Sandbox, api: Api) -> None:
-    """A fault applies to the given number of requests, after those it skips."""
+    """The fault first skips as many requests as *after* says."""
     sandbox.faults.add(
         Fault(
             path="user/current", status=502, after=1, times=2, headers=(("X-A", "b"),)
@@ -55,7 +55,7 @@ def test_fault_can_last_until_cleared(sandbox: Sandbox, api: Api) -> None:
         pytest.param(Fault(method="GET", path="/project/"), True, id="substring"),
         pytest.param(Fault(method="PUT"), False, id="other-method"),
         pytest.param(Fault(path="*/project/lite"), True, id="pattern"),
-        pytest.param(Fault(path="*/project"), False, id="pattern-is-whole"),
+        pytest.param(Fault(path="*/project"), False, id="pattern-for-part-of-the-path"),
     ],
 )
 def test_fault_matches_method_and_path(
@@ -68,7 +68,7 @@ def test_fault_matches_method_and_path(
 
 
 @pytest.mark.parametrize(
-    ("kind", "applied"),
+    ("kind", "saved_status"),
     [
         ("cut_before", None),
         ("cut_after", "1"),
@@ -83,9 +83,9 @@ def test_connection_is_lost(
     target: SandboxTarget,
     new_result: dict[str, object],
     kind: str,
-    applied: str | None,
+    saved_status: str | None,
 ) -> None:
-    """The client has no answer, whether the request was applied or not."""
+    """The client has no answer, whether the request was carried out or not."""
     sandbox.faults.add(Fault(method="PUT", kind=kind, seconds=0.05))  # type: ignore[arg-type]
 
     with pytest.raises(
@@ -93,12 +93,12 @@ def test_connection_is_lost(
     ):
         api.execute(new_result)
 
-    assert target.execution(1).status == applied
+    assert target.execution(1).status == saved_status
     assert sandbox.requests[-1].status == (200 if kind == "truncate" else 0)
 
 
 @pytest.mark.parametrize(
-    ("kind", "status", "applied"),
+    ("kind", "status", "saved_status"),
     [
         ("status", 503, None),
         ("retry_after", 503, None),
@@ -118,15 +118,15 @@ def test_answer_is_replaced_or_changed(
     new_result: dict[str, object],
     kind: str,
     status: int,
-    applied: str | None,
+    saved_status: str | None,
 ) -> None:
-    """An answer can be wrong before or after the request was applied."""
+    """Some kinds of fault carry the request out before they spoil the answer."""
     sandbox.faults.add(Fault(method="PUT", kind=kind))  # type: ignore[arg-type]
 
     answer = api.execute(new_result)
 
     assert answer.status_code == status
-    assert target.execution(1).status == applied
+    assert target.execution(1).status == saved_status
     assert {
         "status": lambda: answer.json()["errorCode"] == "503",
         "retry_after": lambda: answer.headers["Retry-After"] == "1",
@@ -143,7 +143,7 @@ def test_answer_is_replaced_or_changed(
 def test_latency_only_delays(
     sandbox: Sandbox, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The answer is the right one, later; other faults may follow it."""
+    """The fault waits for its seconds; then the next fault applies."""
     waits: list[float] = []
     monkeypatch.setattr(sandbox._stopping, "wait", waits.append)
     sandbox.faults.add(Fault(kind="latency", seconds=7))
@@ -153,8 +153,8 @@ def test_latency_only_delays(
     assert waits == [7]
 
 
-def test_redirect_goes_elsewhere(sandbox: Sandbox, api: Api) -> None:
-    """A redirect has the given address."""
+def test_redirect_has_the_given_location(sandbox: Sandbox, api: Api) -> None:
+    """The answer is a 302."""
     sandbox.faults.add(Fault(kind="redirect", location="https://sso.example/login"))
 
     answer = api.get("/user/current", allow_redirects=False)
@@ -163,7 +163,7 @@ def test_redirect_goes_elsewhere(sandbox: Sandbox, api: Api) -> None:
     assert answer.headers["Location"] == "https://sso.example/login"
 
 
-def test_cookie_expires_under_way(sandbox: Sandbox) -> None:
+def test_cookie_expires_before_the_request(sandbox: Sandbox) -> None:
     """The request to which the fault applies is the first that is refused."""
     base = f"{sandbox.url}/flex/services/rest/latest"
     login = requests.get(
@@ -178,8 +178,8 @@ def test_cookie_expires_under_way(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.usefixtures("new_result")
-def test_lists_can_be_wrong(sandbox: Sandbox, api: Api, target: SandboxTarget) -> None:
-    """Rows are missing, foreign, or the same on every page; the total is 0."""
+def test_faults_change_lists(sandbox: Sandbox, api: Api, target: SandboxTarget) -> None:
+    """Rows are missing, of another phase, or the same on every page; or the total is 0."""
     query = {"cyclephaseid": target.phase}
 
     sandbox.faults.add(Fault(kind="omit_rows", rows=2))
@@ -194,10 +194,10 @@ def test_lists_can_be_wrong(sandbox: Sandbox, api: Api, target: SandboxTarget) -
     assert phases[0] != target.phase
 
 
-def test_answers_of_writes_can_lack_rows(
+def test_omitted_rows_of_a_write_are_saved(
     sandbox: Sandbox, api: Api, target: SandboxTarget, new_result: dict[str, object]
 ) -> None:
-    """All rows were written nevertheless."""
+    """The answer lacks the row, but the server has its result."""
     sandbox.faults.add(Fault(kind="omit_rows", path="bulk/execute"))
 
     assert api.execute(new_result).json() == []
@@ -252,7 +252,7 @@ def test_faults_are_controlled_over_http(sandbox: Sandbox, api: Api) -> None:
     ],
 )
 def test_wrong_fault_is_refused(sandbox: Sandbox, body: str, message: str) -> None:
-    """The answer says which value is impossible or would break the sandbox."""
+    """The answer is 400 and says which value is wrong; no fault is added."""
     answer = requests.post(
         f"{sandbox.url}/sandbox/faults",
         data=body,
@@ -295,8 +295,8 @@ def test_faults_are_controlled_by_a_form(sandbox: Sandbox, api: Api) -> None:
     assert api.get("/user/current").status_code == 200
 
 
-def test_a_wrong_form_shows_what_is_wrong(sandbox: Sandbox) -> None:
-    """The page is shown again with the error, and no fault is added."""
+def test_a_wrong_form_is_shown_again(sandbox: Sandbox) -> None:
+    """The page has the error, and no fault is added."""
     form = {"kind": "latency", "seconds": "soon"}
     page = requests.post(f"{sandbox.url}/sandbox/faults", data=form, timeout=30)
 

@@ -1,4 +1,4 @@
-"""Lists, pages, parameters and the refusals all operations share."""
+"""Lists, pages, parameters and errors that all operations have in common."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_page_is_ten_rows_by_default(
 def test_pages_follow_each_other(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """Pages of ten over 25 rows hold each row once, in order."""
+    """Pages of ten rows have each of 25 rows once, in order."""
     sandbox.store.schedule_all(target.phase, range(1, 26))
 
     ids = [
@@ -81,7 +81,7 @@ def test_unknown_parameters_are_ignored(
 
 @pytest.mark.parametrize("value", ["1,2", "x", "1.5"])
 def test_unreadable_number_is_an_empty_404(api: Api, value: str) -> None:
-    """A query value that is no number answers 404 with nothing in it."""
+    """A query value that is not one number is answered with 404 without a body."""
     answer = api.get("/execution", params={"cyclephaseid": value})
 
     assert answer.status_code == 404
@@ -101,7 +101,7 @@ def test_unknown_id_is_a_server_error(api: Api, path: str) -> None:
 
 
 def test_unsupported_calls_say_so_and_are_listed(sandbox: Sandbox, api: Api) -> None:
-    """An unknown path is a 404, another method a 405; ids make no difference."""
+    """An unknown path answers 404, a wrong method 405; ids do not make calls different."""
     api.get("/tcuh/testcase/1")
     answer = api.get("/tcuh/testcase/2")
     method = api.post("/execution/1", json={})
@@ -127,7 +127,7 @@ def test_unsupported_calls_say_so_and_are_listed(sandbox: Sandbox, api: Api) -> 
 def test_error_of_the_sandbox_itself_is_json(
     sandbox: Sandbox, api: Api, tester: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Clients take HTML for a page of a proxy; the cause is logged."""
+    """It is not HTML, which clients take for the page of a proxy; the cause is logged."""
     sandbox.store.set_preference("testresult.testresultStatus.LOV", "no JSON")
 
     answer = api.execute({"rtsId": 1, "testerId": tester, "status": "1"})
@@ -137,9 +137,7 @@ def test_error_of_the_sandbox_itself_is_json(
     assert "JSONDecodeError" in caplog.text
 
 
-def test_unsupported_calls_are_not_listed_without_end(
-    sandbox: Sandbox, api: Api
-) -> None:
+def test_at_most_200_unsupported_calls_are_listed(sandbox: Sandbox, api: Api) -> None:
     """A client that calls many paths does not fill the list."""
     for number in range(210):
         api.get(f"/nowhere/{number}/path{number}")
@@ -150,17 +148,17 @@ def test_unsupported_calls_are_not_listed_without_end(
 @pytest.mark.parametrize(
     "body",
     [{"name": None}, {"name": "a", "releaseId": None}, [None], None],
-    ids=["name", "id", "list", "alone"],
+    ids=["name", "release-id", "entry-of-a-list", "whole-body"],
 )
 def test_null_counts_as_a_missing_key(api: Api, body: object) -> None:
-    """A mandatory key that is null is still missing."""
+    """A body with null for a mandatory value is refused."""
     answer = api.post("/cycle", json=body)
 
     assert answer.status_code in (400, 415)
 
 
 def test_optional_values_may_be_null(api: Api, target: SandboxTarget) -> None:
-    """A cycle without a build is one with a build of null."""
+    """A cycle with a build of null is created with an empty build."""
     body = {
         "name": "Cycle 2",
         "releaseId": target.release,
@@ -175,7 +173,7 @@ def test_optional_values_may_be_null(api: Api, target: SandboxTarget) -> None:
 
 
 def test_body_must_be_json(api: Api) -> None:
-    """A body without its content type is not read."""
+    """Another content type answers 415, and a body that is not JSON 400."""
     assert api.post("/cycle", data="{}").status_code == 415
     headers = {"Content-Type": "application/json"}
     for wrong in ("{", "[" * 100_000, b"\xff"):
@@ -183,7 +181,7 @@ def test_body_must_be_json(api: Api) -> None:
 
 
 def test_projects_and_releases_are_listed(api: Api, target: SandboxTarget) -> None:
-    """A project has the hidden repository release besides its own."""
+    """A project also has a hidden release for its own repository."""
     project = api.get("/project/lite").json()[0]
     hidden, release = api.get(f"/release/project/{target.project}").json()
 
@@ -209,7 +207,7 @@ def test_preferences_hold_the_statuses(api: Api) -> None:
 
 
 def test_preference_needs_its_key(api: Api) -> None:
-    """Without a usable key the answer is 400 with the server's own words."""
+    """Without a known key, the answer is 400 with the server's text."""
     expected = {"errorMsg": "name cannot be null.", "errorCode": "141z05"}
 
     for query in ("", "?key=nothing"):
@@ -218,7 +216,7 @@ def test_preference_needs_its_key(api: Api) -> None:
 
 
 def test_preferences_can_be_set(sandbox: Sandbox, api: Api) -> None:
-    """What is set from code is what the server says."""
+    """The server answers the statuses that were set from code."""
     sandbox.store.set_statuses([("7", "Deferred", False)])
 
     listed = api.http.get(
@@ -234,7 +232,7 @@ def test_preferences_can_be_set(sandbox: Sandbox, api: Api) -> None:
 
 
 def test_fields_are_listed_by_entity(sandbox: Sandbox, api: Api) -> None:
-    """Custom fields come alone unless system fields are asked for."""
+    """Only custom fields are listed, unless system fields are asked for."""
     sandbox.store.add_field("testcase", "Team", "zcf_1", mandatory=True)
 
     own = api.get("/field/entity/TestCase").json()

@@ -1,4 +1,4 @@
-"""Who gets in: API token, user and password, session cookie."""
+"""Logins by API token, by user and password, and by session cookie."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.sandbox.conftest import Api
 
 @pytest.fixture
 def get_current_user(sandbox: Sandbox) -> Any:
-    """Ask who is logged in, with whatever credential is given."""
+    """Return a function that asks who is logged in."""
 
     def ask(version: str = "latest", **kwargs: Any) -> requests.Response:
         url = f"{sandbox.url}/flex/services/rest/{version}/user/current"
@@ -33,10 +33,10 @@ def log_in(sandbox: Sandbox) -> requests.Response:
 
 
 @pytest.mark.parametrize("version", ["latest", "v3", "v4"])
-def test_token_opens_every_version(
+def test_token_is_accepted_by_every_version(
     sandbox: Sandbox, get_current_user: Any, version: str
 ) -> None:
-    """The same token is good for latest, v3 and v4."""
+    """The same token works for latest, v3 and v4."""
     answer = get_current_user(
         version, headers={"Authorization": f"Bearer {sandbox.token}"}
     )
@@ -52,8 +52,10 @@ def test_token_is_forty_hex_characters(sandbox: Sandbox) -> None:
     assert int(sandbox.token, 16) >= 0
 
 
-def test_user_and_password_open(sandbox: Sandbox, get_current_user: Any) -> None:
-    """Basic authentication is as good as a token."""
+def test_user_and_password_are_accepted(
+    sandbox: Sandbox, get_current_user: Any
+) -> None:
+    """They work in place of a token."""
     assert (
         get_current_user(auth=(sandbox.username, sandbox.password)).status_code == 200
     )
@@ -62,10 +64,10 @@ def test_user_and_password_open(sandbox: Sandbox, get_current_user: Any) -> None
 @pytest.mark.parametrize(
     "headers",
     [
-        pytest.param({}, id="none"),
+        pytest.param({}, id="no-credential"),
         pytest.param({"Authorization": "Bearer " + "0" * 40}, id="wrong-token"),
         pytest.param({"Authorization": "Basic bm8="}, id="no-colon"),
-        pytest.param({"Authorization": "Basic !!"}, id="no-base64"),
+        pytest.param({"Authorization": "Basic !!"}, id="not-base64"),
         pytest.param({"Authorization": "Negotiate x"}, id="other-scheme"),
         pytest.param({"Cookie": "token=stale"}, id="stale-cookie"),
     ],
@@ -103,10 +105,10 @@ def test_cookie_lasts_ninety_minutes(sandbox: Sandbox) -> None:
     assert answer.cookies.get_dict() == {"token": cookie[6:42]}
 
 
-def test_cookie_opens_until_it_expires(
+def test_cookie_is_accepted_until_it_expires(
     sandbox: Sandbox, get_current_user: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A cookie is good for 5,400 seconds and then answers 401."""
+    """After 5,400 seconds, requests with it are answered with 401."""
     value = log_in(sandbox).headers["Set-Cookie"][6:42]
     now = time.time_ns()
 
@@ -130,20 +132,20 @@ def test_cookies_can_be_expired_from_code(
     assert get_current_user(headers={"Cookie": f"token={value}"}).status_code == 401
 
 
-def test_login_takes_no_token(api: Api) -> None:
-    """The cookie login is for user and password."""
+def test_cookie_login_refuses_a_token(api: Api) -> None:
+    """Only a user and a password get a cookie."""
     assert api.get("/manifest").status_code == 401
 
 
 def test_revoked_token_is_refused(sandbox: Sandbox, api: Api) -> None:
-    """A revoked token is answered with 401."""
+    """Requests with it are answered with 401."""
     sandbox.store.revoke_tokens()
 
     assert api.get("/user/current").status_code == 401
 
 
 def test_user_without_permissions_is_forbidden(sandbox: Sandbox, api: Api) -> None:
-    """A user without permissions can log in, and gets 403 for everything else."""
+    """Without permissions, a user can log in, and other calls answer 403."""
     _, token = sandbox.store.add_user("guest", "secret", permissions=False)
     api.http.headers["Authorization"] = f"Bearer {token}"
 
@@ -169,8 +171,8 @@ def test_token_value_is_answered_once(api: Api) -> None:
     assert api.get("/user/current").status_code == 401
 
 
-def test_server_time_is_text(api: Api) -> None:
-    """The time of the server is plain text; the licence is JSON."""
+def test_server_time_is_text_and_licence_is_json(api: Api) -> None:
+    """The time is in UTC, and the licence is valid."""
     answer = api.get("/system/info/servertime")
 
     assert answer.headers["Content-Type"].startswith("text/plain")

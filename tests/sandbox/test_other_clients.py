@@ -15,7 +15,7 @@ from tests.sandbox.conftest import Api
 
 @pytest.fixture(autouse=True)
 def check_that_every_call_is_supported(sandbox: Sandbox) -> Iterator[None]:
-    """Every call of these clients is one that the sandbox plays."""
+    """Check that the sandbox supports every call of the test."""
     yield
     assert sandbox.unsupported.listed() == []
 
@@ -31,7 +31,7 @@ def call_latest(api: Api, method: str, path: str, **kwargs: Any) -> Any:
 def test_jenkins_plugin_brings_results_into_a_cycle(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """The vendor's plugin: forms of its job, then the job, in folders by package."""
+    """The forms that configure the job only read; the job makes all other calls."""
     tester = api.get("/user/current").json()["id"]
     assert api.get(f"/project/user/{tester}").json()[0]["id"] == target.project
     assert api.get(f"/project/project/{tester}").json() == [target.project]
@@ -216,7 +216,7 @@ def test_jenkins_plugin_brings_results_into_a_cycle(
 def test_sync_library_writes_cases_phase_and_results(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """A library for version 7.17.1: nulls, a thousand rows, Python's True and False."""
+    """It sends nulls, 1,001 rows in one call, and Python's True and False."""
     v4 = api.base.replace("/v3", "/v4")
     params = {"projectId": target.project, "releaseid": target.release}
     assert api.http.get(v4 + "/requirementtree", params=params, timeout=30).json() == []
@@ -307,7 +307,7 @@ def test_sync_library_writes_cases_phase_and_results(
 def test_migration_tool_reads_everything(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """Users, fields, folders from the top, cases with steps and files, executions."""
+    """It reads users, fields, folders from the top, test cases and executions."""
     store = sandbox.store
     common = store.add_folder(store.releases(target.project)[0].id, "Common")
     root = store.add_folder(target.release, "Root")
@@ -325,11 +325,11 @@ def test_migration_tool_reads_everything(
     (top,) = call_latest(api, "GET", f"/testcasetree/phases/{target.release}")
     folders = [top["id"]]
     for folder in folders:
-        # Only what is right below: the tool goes on from there by itself.
+        # The answer has only the children: the tool calls again for each of them.
         children = call_latest(api, "GET", f"/testcasetree/hierarchy/{folder}")
-        folders += [each for each in children if each != folder]
+        folders += [child for child in children if child != folder]
         assert call_latest(api, "GET", f"/testcasetree/{folder}")["id"] == folder
-    # The tool takes ids from a million on for its own.
+    # The tool numbers its own folders from a million on.
     assert folders == [root, child, leaf]
     assert max(folders) < 1_000_000
     (row,) = call_latest(api, "GET", f"/testcase/nodes?treeids={leaf}")
@@ -357,7 +357,7 @@ def test_migration_tool_reads_everything(
 def test_intelligent_scripter_finds_by_names_and_sends_status_with_files(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """Every file comes with the status, below a path that ends in a slash."""
+    """It lists executions at a path that ends in a slash; each file brings the status."""
     case = sandbox.store.add_case(target.release, "Log in")
     sandbox.store.schedule(target.phase, case)
     projects = {
@@ -384,7 +384,7 @@ def test_intelligent_scripter_finds_by_names_and_sends_status_with_files(
 def test_toolkit_of_agents_searches_creates_and_adds_steps(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """Its documented forms: a query alone, and steps one after the other."""
+    """It searches with a query alone, and adds steps one by one, as its pages show."""
     folder = sandbox.store.add_folder(target.release, "Root")
     made = call_latest(
         api,
@@ -417,13 +417,13 @@ def test_toolkit_of_agents_searches_creates_and_adds_steps(
             1,
             made["id"],
         )
-    read = call_latest(api, "GET", f"/testcase/{made['id']}")["testcase"]["testcaseId"]
-    params = {"testcaseid": read}
+    testcase = call_latest(api, "GET", f"/testcase/{made['id']}")["testcase"]
+    params = {"testcaseid": testcase["testcaseId"]}
     version = call_latest(api, "GET", "/testcase/versions", params=params)[-1]["id"]
     assert api.get(f"/testcase/{version}/teststep").status_code == 204
-    block = None
+    steps_id = None
     for number, step in enumerate(("Open", "Log in"), 1):
-        block = call_latest(
+        steps_id = call_latest(
             api,
             "POST",
             f"/testcase/{version}/teststep/detail/{made['id']}",
@@ -432,7 +432,7 @@ def test_toolkit_of_agents_searches_creates_and_adds_steps(
                 "maxId": number,
                 "step": {"step": step, "data": "", "result": "", "orderId": number},
                 "tctId": str(made["id"]),
-                "id": block,
+                "id": steps_id,
             },
         )["id"]
 
@@ -443,7 +443,7 @@ def test_toolkit_of_agents_searches_creates_and_adds_steps(
 def test_test_tool_connector_reads_plans_with_requirements_and_sets_a_status(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """With user and password; the requirements of a case are read one by one."""
+    """It sends user and password, and reads the requirements of a case one by one."""
     del api.http.headers["Authorization"]
     api.http.auth = sandbox.username, sandbox.password
     sandbox.store.schedule_all(target.phase, [7])

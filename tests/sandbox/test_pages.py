@@ -1,4 +1,4 @@
-"""The web pages, as they are sent; `test_browser.py` has how they behave."""
+"""The HTML of the web pages; `test_browser.py` has the pages in a browser."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def attach_file(api: Api, execution: int, tester: int, name: str, data: bytes) -
 def test_overview_leads_to_the_phases(
     sandbox: Sandbox, api: Api, target: SandboxTarget, tester: int
 ) -> None:
-    """It has a bar and the counts of each phase; the hidden release is not there."""
+    """It has a bar and the counts of each phase, and leaves out the hidden release."""
     sandbox.store.schedule_all(target.phase, [1, 2, 3])
     first, second, _ = sandbox.store.executions(target.phase)
     api.execute(
@@ -56,7 +56,7 @@ def test_overview_leads_to_the_phases(
     assert "Project Test Repository" not in text
 
 
-def test_phase_shows_what_happened(
+def test_phase_shows_its_results(
     sandbox: Sandbox, api: Api, target: SandboxTarget, tester: int
 ) -> None:
     """A line has status, id, name, the first line of the notes, defects and files."""
@@ -83,10 +83,10 @@ def test_phase_shows_what_happened(
         assert part in message
 
 
-def test_details_have_everything(
+def test_execution_shows_all_its_details(
     sandbox: Sandbox, api: Api, target: SandboxTarget, tester: int
 ) -> None:
-    """What a client escaped reads as it was meant; nothing that it wrote is HTML here."""
+    """Texts that a client escaped are shown unescaped; no text of a client is HTML."""
     sandbox.store.add_case(
         target.release, testcase_id=7, steps=["Open <b>it</b>", "Log in", "Pay"]
     )
@@ -128,7 +128,7 @@ def test_details_have_everything(
 def test_files_are_downloads_and_images_are_shown(
     sandbox: Sandbox, api: Api, target: SandboxTarget, tester: int
 ) -> None:
-    """Only what is an image by its content is sent as one."""
+    """An attachment is sent as an image only if its content is one."""
     sandbox.store.schedule_all(target.phase, [1])
     (execution,) = sandbox.store.executions(target.phase)
     attach_file(api, execution.id, tester, "screen.png", PNG)
@@ -147,10 +147,10 @@ def test_files_are_downloads_and_images_are_shown(
     assert shown.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_addresses_of_the_real_pages_lead_somewhere(
+def test_addresses_of_the_real_pages_redirect(
     sandbox: Sandbox, api: Api, target: SandboxTarget, tester: int
 ) -> None:
-    """Links to a release and to the start lead to the phase with the newest result."""
+    """Links to a release and to the start page lead to the phase with the newest result."""
     release = f"{sandbox.url}/flex/html5/release/{target.release}"
     assert "Shop" in get_page(f"{sandbox.url}/flex/html5")
     empty = requests.get(release, allow_redirects=False, timeout=30)
@@ -177,10 +177,10 @@ def test_addresses_of_the_real_pages_lead_somewhere(
         ("/nowhere", "There is no such page."),
     ],
 )
-def test_what_is_not_there_has_a_page(
+def test_missing_page_says_what_was_not_found(
     sandbox: Sandbox, path: str, message: str
 ) -> None:
-    """It says what was not found, and leads back."""
+    """The page links to the projects."""
     text = get_page(sandbox.url + path, 404)
 
     assert message in text
@@ -190,7 +190,7 @@ def test_what_is_not_there_has_a_page(
 def test_a_page_is_sent_again_only_if_something_was_written(
     sandbox: Sandbox, target: SandboxTarget
 ) -> None:
-    """Whatever wrote it; reading changes nothing."""
+    """Without a write, the answer is 304, also after other pages were read."""
     url = sandbox.phase_url(target.phase)
     before = requests.get(url, timeout=30).headers["ETag"]
 
@@ -206,7 +206,7 @@ def test_a_page_is_sent_again_only_if_something_was_written(
 
 
 def test_projects_and_releases_are_added_by_forms(sandbox: Sandbox) -> None:
-    """The page that follows shows them."""
+    """The server has them, and the page that follows shows the project."""
     form = {"name": " Shop & Co ", "start": "2026-01-01", "end": "2026-12-31"}
 
     added = requests.post(f"{sandbox.url}/projects", data=form, timeout=30)
@@ -230,12 +230,12 @@ def test_projects_and_releases_are_added_by_forms(sandbox: Sandbox) -> None:
         ({"name": "x", "start": "soon"}, "The first day is not a date: soon"),
         ({"name": "x", "start": "2026-02-01", "end": "2026-01-01"}, "before the first"),
     ],
-    ids=["no name", "long name", "no date", "dates the wrong way round"],
+    ids=["blank-name", "long-name", "start-is-not-a-date", "ends-before-it-starts"],
 )
 def test_a_wrong_form_adds_nothing(
     sandbox: Sandbox, form: dict[str, str], message: str
 ) -> None:
-    """The page says what is wrong, and has what was typed."""
+    """The page says what is wrong, and its form has the name that was typed."""
     answer = requests.post(f"{sandbox.url}/projects", data=form, timeout=30)
 
     assert answer.status_code == 400
@@ -246,7 +246,7 @@ def test_a_wrong_form_adds_nothing(
 
 @pytest.mark.parametrize("path", ["/projects", "/sandbox/faults"])
 def test_forms_of_other_sites_are_refused(sandbox: Sandbox, path: str) -> None:
-    """A web page that the user has open elsewhere changes nothing here."""
+    """The answer is 403, and nothing is added."""
     headers = {"Sec-Fetch-Site": "cross-site"}
     form = {"name": "Evil", "kind": "status"}
     answer = requests.post(sandbox.url + path, data=form, headers=headers, timeout=30)
@@ -259,7 +259,7 @@ def test_forms_of_other_sites_are_refused(sandbox: Sandbox, path: str) -> None:
 def test_pages_load_nothing_from_elsewhere(
     sandbox: Sandbox, target: SandboxTarget
 ) -> None:
-    """All they need is in the package."""
+    """All that they load is served by the sandbox."""
     for path in ("/", f"/phase/{target.phase}", "/sandbox/"):
         text = get_page(sandbox.url + path)
         loaded = re.findall(r'(?:src|href)="([^"]*)"', text)

@@ -76,7 +76,7 @@ def test_chosen_versions_are_added(
     folder: int,
     cases: list[dict[str, Any]],
 ) -> None:
-    """TctIds are version ids; what is added has no execution yet."""
+    """The ids in tctIds are version ids; an added test case has no execution yet."""
     chosen = [cases[0]["testcase"]["id"], cases[2]["testcase"]["id"]]
 
     answer = add_by_tree(
@@ -91,8 +91,10 @@ def test_chosen_versions_are_added(
     assert all("rts" not in row for row in rows)
 
 
-@pytest.mark.parametrize("key", ["id", "testcaseId"])
-def test_other_ids_add_nothing(
+@pytest.mark.parametrize(
+    "key", ["id", "testcaseId"], ids=["placement-id", "visible-id"]
+)
+def test_other_ids_than_version_ids_add_nothing(
     sandbox: Sandbox,
     api: Api,
     target: SandboxTarget,
@@ -115,7 +117,7 @@ def test_other_ids_add_nothing(
     assert sandbox.store.scheduled_ids(target.phase) == []
 
 
-def test_adding_twice_doubles_the_row(
+def test_a_case_that_is_added_twice_is_there_twice(
     sandbox: Sandbox,
     api: Api,
     target: SandboxTarget,
@@ -139,7 +141,7 @@ def test_adding_twice_doubles_the_row(
 def test_whole_folder_keeps_its_hierarchy(
     sandbox: Sandbox, api: Api, target: SandboxTarget, root: int, folder: int
 ) -> None:
-    """With includehierarchy the folders are made again below the phase's root."""
+    """With includehierarchy, the folders are copied below the root of the phase."""
     subfolder = sandbox.store.add_folder(target.release, "Forgotten", parent=folder)
     sandbox.store.add_case(target.release, testcase_id=104, folder=subfolder)
 
@@ -217,7 +219,7 @@ def test_assignments_move_between_testers(
     assert sandbox.store.executions(target.phase)[0].tester == other
 
 
-def test_modify_makes_executions(
+def test_modify_assigns_and_answers_executions(
     sandbox: Sandbox,
     api: Api,
     target: SandboxTarget,
@@ -225,7 +227,7 @@ def test_modify_makes_executions(
     folder: int,
     tester: int,
 ) -> None:
-    """The answer has the executions, so they need not be listed again."""
+    """A repeated call answers the same executions."""
     sandbox.store.schedule_unassigned(target.phase, 101)
     (row,) = api.results(f"/testcase/planning/{root}")
     entry = {
@@ -237,7 +239,7 @@ def test_modify_makes_executions(
     first = api.post("/execution/modify", json={"createRTSList": [entry]}).json()
     again = api.post("/execution/modify", json={"createRTSList": [entry]}).json()
 
-    assert [made["id"] for made in first] == [made["id"] for made in again]
+    assert [row["id"] for row in first] == [row["id"] for row in again]
     (row,) = api.results(f"/testcase/planning/{root}")
     assert row["rts"]["id"] == first[0]["id"]
     assert "status" not in row["rts"]
@@ -246,7 +248,7 @@ def test_modify_makes_executions(
 def test_modify_needs_the_placement_of_the_phase(
     api: Api, target: SandboxTarget, cases: list[dict[str, Any]], tester: int
 ) -> None:
-    """The placement in the repository is another one."""
+    """The id of a placement in the repository is refused."""
     entry = {
         "cyclePhaseId": target.phase,
         "tctId": cases[0]["id"],
@@ -258,18 +260,18 @@ def test_modify_needs_the_placement_of_the_phase(
     assert answer.status_code == 500
 
 
-def test_creators_can_be_made_testers(
+def test_cases_are_assigned_to_their_creators(
     sandbox: Sandbox, api: Api, target: SandboxTarget, folder: int, tester: int
 ) -> None:
-    """Assign answers the number of assignments."""
+    """The call assigns each test case to its creator, and answers how many it assigned."""
     sandbox.store.schedule_unassigned(target.phase, 101)
 
     assert api.post(f"/assignmenttree/{target.phase}/assign").json() == 1
     assert sandbox.store.executions(target.phase)[0].tester == tester
 
 
-def test_planning_rows_are_of_phases_only(api: Api, folder: int) -> None:
-    """A repository folder has no planning rows."""
+def test_only_phases_have_planning_rows(api: Api, folder: int) -> None:
+    """The call answers 500 for a repository folder."""
     assert api.get(f"/testcase/planning/{folder}").status_code == 500
 
 

@@ -60,7 +60,7 @@ def test_unknown_and_missing_ids_are_server_errors(api: Api, path: str) -> None:
 
 
 def test_parser_templates_are_json_in_a_text(api: Api) -> None:
-    """Each template is one entry that names test case and status."""
+    """A template has one entry, with expressions for the test case and its status."""
     (template,) = api.get("/parsertemplate/").json()
 
     assert api.get(f"/parsertemplate/{template['id']}").json() == template
@@ -77,7 +77,7 @@ def test_parser_templates_are_json_in_a_text(api: Api) -> None:
 def test_release_is_created_with_text_dates(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """A release without dates is not limited, one that ends before it begins refused."""
+    """Dates are optional; a release that ends before it starts is refused."""
     body = {
         "name": "Release 2",
         "description": "next",
@@ -96,8 +96,10 @@ def test_release_is_created_with_text_dates(
         "Release 2",
         "2026-12-01",
     )
-    free = api.post("/release", json={"name": "Some day", "projectId": target.project})
-    assert "startDate" not in free.json()
+    undated = api.post(
+        "/release", json={"name": "Some day", "projectId": target.project}
+    )
+    assert "startDate" not in undated.json()
     backwards = {**body, "releaseEndDate": "11/30/2026"}
     assert api.post("/release/", json=backwards).status_code == 400
     assert api.post("/release/", json={**body, "name": None}).status_code == 400
@@ -105,17 +107,17 @@ def test_release_is_created_with_text_dates(
 
 @pytest.fixture
 def tree(sandbox: Sandbox, target: SandboxTarget) -> tuple[int, int, int]:
-    """A root, a folder in it, and one in that."""
+    """Ids of a root folder, its child, and the child of that."""
     store = sandbox.store
     root = store.add_folder(target.release, "Root")
     child = store.add_folder(target.release, "Child", parent=root)
     return root, child, store.add_folder(target.release, "Leaf", parent=child)
 
 
-def test_trees_of_release_project_and_phases(
+def test_trees_of_release_project_and_phases_are_read(
     sandbox: Sandbox, api: Api, target: SandboxTarget, tree: tuple[int, int, int]
 ) -> None:
-    """The project's own repository is that of its hidden release."""
+    """The repository of a project is that of its hidden release."""
     root, child, leaf = tree
     hidden = sandbox.store.releases(target.project)[0]
     common = sandbox.store.add_folder(hidden.id, "Common")
@@ -131,7 +133,7 @@ def test_trees_of_release_project_and_phases(
 def test_cases_are_read_and_counted_by_node(
     sandbox: Sandbox, api: Api, target: SandboxTarget, tree: tuple[int, int, int]
 ) -> None:
-    """A count has all that is below a node, a list of nodes just what is in them."""
+    """A count includes the nodes below a node; a list of nodes does not."""
     root, child, leaf = tree
     for number, folder in enumerate((root, child, leaf, leaf), 1):
         sandbox.store.add_case(target.release, testcase_id=number, folder=folder)
@@ -155,7 +157,7 @@ def test_cases_are_read_and_counted_by_node(
 def test_case_is_read_by_placement_and_by_version(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """An old version is read too, and the newest is the last of all versions."""
+    """An old version can be read, too; the list of versions ends with the newest."""
     sandbox.store.add_case(target.release, "Log in", testcase_id=7)
     (before,) = api.results("/testcase", word="Log in")
     api.put(
@@ -182,7 +184,7 @@ def test_case_is_read_by_placement_and_by_version(
 def test_requirements_of_a_case_are_listed(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """Every shape of a test case names the requirements that it is mapped to."""
+    """Every call that answers test cases has the requirements they are mapped to."""
     sandbox.store.schedule_all(target.phase, [1, 2])
     first = sandbox.store.add_requirement(target.release, "Users log in", alt="R-1")
     second = sandbox.store.add_requirement(target.release, "Users log out")
@@ -219,7 +221,7 @@ def test_requirements_of_a_case_are_listed(
 
 
 def test_requirements_have_no_folders(api: Api, target: SandboxTarget) -> None:
-    """The call of the fourth version answers an empty list."""
+    """Version 4 of the API has a call for them, which answers an empty list."""
     answer = api.http.get(
         api.base.replace("v3", "v4") + "/requirementtree",
         params={"projectId": target.project, "releaseid": target.release},
@@ -229,10 +231,10 @@ def test_requirements_have_no_folders(api: Api, target: SandboxTarget) -> None:
     assert (answer.status_code, answer.json()) == (200, [])
 
 
-def test_executions_of_one_project(
+def test_executions_are_listed_by_project(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """The filters are those of the executions, and the project."""
+    """The other filters of executions can be combined with the project."""
     other = sandbox.store.ensure_target("Other", "1.0", "Nightly", "Smoke")
     sandbox.store.schedule_all(target.phase, [1])
     sandbox.store.schedule_all(other[-1], [2])
@@ -248,10 +250,10 @@ def test_executions_of_one_project(
     assert find_ids() == [1, 2]
 
 
-def test_summaries_count_what_is_there(
+def test_summaries_count_what_a_release_and_a_project_have(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """Of a release and of a project."""
+    """A project without test cases has an automation percentage of 0."""
     store = sandbox.store
     store.add_user("ada", "secret")
     store.add_release(target.project, "Release 2")

@@ -20,8 +20,8 @@ def new_case(folder: int, **fields: Any) -> dict[str, Any]:
     return {"tcrCatalogTreeId": folder, "testcase": {"name": "test_ok", **fields}}
 
 
-def test_folders_are_made_below_each_other(api: Api, target: SandboxTarget) -> None:
-    """A root is of type Phase, what is below it a Module; a leaf has no categories."""
+def test_folders_are_created_below_each_other(api: Api, target: SandboxTarget) -> None:
+    """A root is of type Phase, a folder below it of type Module."""
     root = api.post(
         "/testcasetree?parentid=0",
         json={
@@ -52,7 +52,7 @@ def test_folders_are_made_below_each_other(api: Api, target: SandboxTarget) -> N
 
 
 def test_folder_needs_its_parent_in_the_query(api: Api, target: SandboxTarget) -> None:
-    """A parent in the body is no parent."""
+    """A parent id in the body does not count."""
     answer = api.post(
         "/testcasetree",
         json={"name": "x", "type": "Phase", "releaseId": target.release, "parentId": 0},
@@ -65,9 +65,13 @@ def test_folder_needs_its_parent_in_the_query(api: Api, target: SandboxTarget) -
     }
 
 
-@pytest.mark.parametrize("query", ["", "?type=Phase", "?releaseid=1"])
+@pytest.mark.parametrize(
+    "query",
+    ["", "?type=Phase", "?releaseid=1"],
+    ids=["neither", "only-type", "only-release"],
+)
 def test_lite_tree_needs_type_and_release(api: Api, query: str) -> None:
-    """What is mandatory and missing answers 417."""
+    """Without one of them, the answer is 417."""
     answer = api.get(f"/testcasetree/lite{query}")
 
     assert answer.status_code == 417
@@ -77,7 +81,7 @@ def test_lite_tree_needs_type_and_release(api: Api, query: str) -> None:
 def test_case_is_created(
     sandbox: Sandbox, api: Api, target: SandboxTarget, folder: int
 ) -> None:
-    """The answer names placement, version and visible id, and has a description."""
+    """The answer has the folder, the visible id, and a description even if none was sent."""
     made = api.post(
         "/testcase/",
         json=new_case(folder, externalId="AUTH-1", tag="ci smoke", automated=True),
@@ -108,7 +112,7 @@ def test_many_cases_are_created(
 def test_optional_fields_of_cases_may_be_null(
     sandbox: Sandbox, api: Api, target: SandboxTarget, folder: int
 ) -> None:
-    """What is null is as if it were not there; the name is needed."""
+    """A null counts as a missing key; a test case needs only a name."""
     nothing = dict.fromkeys(
         ("id", "testcaseId", "writerId", "releaseId", "comments", "customProperties")
     )
@@ -131,10 +135,10 @@ def test_optional_fields_of_cases_may_be_null(
     assert api.post("/testcase", json={**rows[0], "id": None}).status_code == 200
 
 
-def test_all_cases_of_a_folder_are_removed_without_ids(
+def test_a_folder_is_emptied_by_a_selection_of_0_without_ids(
     sandbox: Sandbox, api: Api, target: SandboxTarget, folder: int
 ) -> None:
-    """As a client empties a folder; an empty list of chosen ids removes nothing."""
+    """With a selectedAll of 1, no ids remove nothing."""
     other = sandbox.store.add_folder(target.release, "Other")
     api.post(
         "/testcase/bulk", json=[new_case(folder), new_case(folder), new_case(other)]
@@ -151,7 +155,7 @@ def test_all_cases_of_a_folder_are_removed_without_ids(
 def test_nothing_of_a_removed_case_comes_back(
     sandbox: Sandbox, api: Api, target: SandboxTarget, folder: int
 ) -> None:
-    """No version, no requirement, no file; its visible id is not given again."""
+    """Its versions, requirements and files are gone; its visible id is not given again."""
     sandbox.store.add_requirement(target.release, "Pay", alt="REQ-1")
     row = api.post("/testcase", json=new_case(folder)).json()
     number = row["testcase"]["testcaseId"]
@@ -170,8 +174,8 @@ def test_nothing_of_a_removed_case_comes_back(
     assert api.get(f"/attachment?itemid={number}&type=testcase").json() == []
     counted = api.get(f"/summary/release/{target.release}").json()["requirement"]
     assert counted["unmappedRequirementCount"] == 1
-    (said,) = api.post("/requirement/bulk", json=map_it).json()
-    assert "does not exist" in said
+    (message,) = api.post("/requirement/bulk", json=map_it).json()
+    assert "does not exist" in message
     after = api.post("/testcase", json=new_case(folder)).json()["testcase"]
     assert after["testcaseId"] == number + 1
     assert after["requirementIds"] == []
@@ -180,7 +184,7 @@ def test_nothing_of_a_removed_case_comes_back(
 def test_cases_and_folders_are_removed(
     sandbox: Sandbox, api: Api, target: SandboxTarget, folder: int
 ) -> None:
-    """By placement, from one folder; a folder goes with all that is below it."""
+    """Ids of placements in other folders are ignored; a folder goes with its test cases."""
     other = sandbox.store.add_folder(target.release, "Other")
     first, second, elsewhere = api.post(
         "/testcase/bulk", json=[new_case(folder), new_case(folder), new_case(other)]
@@ -189,8 +193,8 @@ def test_cases_and_folders_are_removed(
     assert api.delete("/testcase", json=body).status_code == 400
     api.delete(f"/testcase?tcrCatalogTreeId={folder}", json=body)
 
-    (left,) = api.results(f"/testcase/tree/{folder}")
-    assert left["id"] == second["id"]
+    (remaining,) = api.results(f"/testcase/tree/{folder}")
+    assert remaining["id"] == second["id"]
     assert len(api.results(f"/testcase/tree/{other}")) == 1
     api.delete(f"/testcasetree/{folder}")
     roots = api.get(f"/testcasetree/phases/{target.release}").json()
@@ -201,7 +205,7 @@ def test_cases_and_folders_are_removed(
     ("changes", "status"),
     [
         pytest.param({"name": "x" * 256}, 400, id="long-name"),
-        pytest.param({"name": ""}, 400, id="no-name"),
+        pytest.param({"name": ""}, 400, id="empty-name"),
         pytest.param({"customProperties": {"nope": 1}}, 400, id="unknown-field"),
     ],
 )
@@ -213,7 +217,7 @@ def test_wrong_case_is_refused(
     changes: dict[str, Any],
     status: int,
 ) -> None:
-    """One wrong case of many, and none is created."""
+    """If one test case of a call is wrong, none is created."""
     rows = [new_case(folder), new_case(folder, **changes)]
 
     assert api.post("/testcase/bulk", json=rows).status_code == status
@@ -229,10 +233,10 @@ def test_case_needs_a_folder(api: Api, folder: int) -> None:
     assert api.post("/testcase/", json=new_case(1)).status_code == 500
 
 
-def test_case_may_bring_steps_and_fields(
+def test_case_is_created_with_steps_and_custom_fields(
     sandbox: Sandbox, api: Api, target: SandboxTarget, folder: int
 ) -> None:
-    """Fields are keyed by field name, or by display name with fromJenkins."""
+    """Custom fields are keyed by field name; with fromJenkins, also by display name."""
     sandbox.store.add_field("testcase", "Team", "zcf_1", mandatory=True)
     steps = {"steps": [{"orderId": 1, "step": "Open"}]}
 
@@ -270,10 +274,10 @@ def test_case_is_changed_by_visible_id(
     assert (state.version, state.steps) == (2, ("Open",))
 
 
-def test_tags_and_fields_of_many_cases(
+def test_tags_and_custom_fields_of_cases_are_changed(
     sandbox: Sandbox, api: Api, target: SandboxTarget, folder: int
 ) -> None:
-    """Placement and version must belong together."""
+    """The placement must be one of the version."""
     sandbox.store.add_field("testcase", "Team", "zcf_1")
     row = api.post("/testcase/", json=new_case(folder)).json()
     pair = {"tctId": row["id"], "testcaseVersionId": row["testcase"]["id"]}
@@ -312,7 +316,7 @@ def test_requirements_are_mapped(
 
 
 def test_scheduling_all_is_idempotent(sandbox: Sandbox, target: SandboxTarget) -> None:
-    """Unknown cases are created, known ones scheduled, none twice."""
+    """Missing test cases are created; no test case is scheduled twice."""
     store = sandbox.store
     store.add_case(target.release, testcase_id=5, alt="AUTH-1")
     store.schedule_unassigned(target.phase, 5)
@@ -329,7 +333,7 @@ def test_scheduling_all_is_idempotent(sandbox: Sandbox, target: SandboxTarget) -
 
 
 def test_target_is_found_or_created(sandbox: Sandbox) -> None:
-    """Numbers are ids and text is names; asking again gives the same."""
+    """A number is an id and a text a name; a second call finds what the first created."""
     first = sandbox.store.ensure_target("Shop", 77, "Nightly", 324)
 
     assert sandbox.store.ensure_target("Shop", 77, "Nightly", 324) == first

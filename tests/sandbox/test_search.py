@@ -1,4 +1,4 @@
-"""Searching by visible id and by alt id."""
+"""Searching by word, by ZQL and by Alt ID."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def test_cases_are_found_by_visible_id(
     )
 
 
-def test_hundred_rows_are_the_most(
+def test_a_search_answers_at_most_100_rows(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """More are never answered; the rest is on the next page."""
+    """The limit also holds for larger pages; the other rows are on the next page."""
     sandbox.store.schedule_all(target.phase, range(1, 151))
     word = f"testcaseId in ({','.join(map(str, range(1, 151)))})"
 
@@ -80,7 +80,7 @@ def test_hundred_rows_are_the_most(
 def test_other_projects_are_not_searched(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """A search is limited to the project, or to that of the release."""
+    """A search is limited to the given project, or to the project of the release."""
     project = sandbox.store.add_project("Other")
     other = sandbox.store.add_release(project, "Release")
 
@@ -132,7 +132,7 @@ def test_executions_are_found(
 def test_unsupported_zql_is_refused(
     api: Api, target: SandboxTarget, changes: dict[str, str]
 ) -> None:
-    """Other ZQL is an error of the client."""
+    """Unknown entities and fields, and ZQL that is not supported, are answered with 400."""
     body = search_body(target, "testcaseId = 1") | changes
 
     assert api.post("/advancesearch/zql", json=body).status_code == 400
@@ -142,7 +142,7 @@ def test_unsupported_zql_is_refused(
 def test_search_without_a_word_finds_all_rows_of_the_release(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """Without a release, those of all; a star is no word."""
+    """Without a release, it finds the rows of all releases; ``*`` counts as no word."""
     other = sandbox.store.add_release(target.project, "Release 2")
     sandbox.store.add_case(other, testcase_id=9)
     here = {"releaseid": target.release}
@@ -169,7 +169,7 @@ def test_search_without_a_word_finds_all_rows_of_the_release(
 def test_search_of_cases_needs_a_word_or_a_query(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """The server says what is missing; the answer is one envelope."""
+    """The result is one envelope; without word and query, the answer is 400."""
     sandbox.store.add_case(target.release, "Log in", testcase_id=9)
     sandbox.store.add_case(target.release, "Log out", testcase_id=8)
 
@@ -219,7 +219,7 @@ def test_search_of_cases_needs_a_word_or_a_query(
 def test_zql_finds_cases(
     sandbox: Sandbox, api: Api, target: SandboxTarget, word: str, expected: list[int]
 ) -> None:
-    """An entity and a query are enough."""
+    """A search needs only an entity and a query, no release."""
     folder = sandbox.store.add_folder(target.release, "Login")
     for number, name, alt, tag in (
         (1, "Log in", "AUTH-1", "smoke"),
@@ -270,7 +270,7 @@ def test_zql_finds_executions(
     word: str,
     expected: list[int],
 ) -> None:
-    """Status, phase and day can be asked for; a name stands for its status."""
+    """ZQL finds executions by status id or name, by phase, by day and by id."""
     day = 24 * 60 * 60 * 1000
     midnight = 1795564800000  # 2026-11-25
     sandbox.store.schedule_all(target.phase, [1, 2, 3])
@@ -291,10 +291,10 @@ def test_zql_finds_executions(
 
 
 @pytest.mark.usefixtures("cases")
-def test_words_are_found_in_names(
+def test_a_word_without_zql_is_found_in_names(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """Without ZQL the word is looked for in names."""
+    """With zql=false, the word is not read as a query."""
     sandbox.store.add_case(target.release, "Log in", testcase_id=9)
 
     answer = api.get("/advancesearch", params=search_body(target, "Log", zql="false"))
@@ -306,12 +306,12 @@ def test_words_are_found_in_names(
 def test_alt_ids_need_not_be_unique(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """Every case with the alt id is answered, as a placement."""
+    """The answer has a placement of every test case with the Alt ID."""
     sandbox.store.add_case(target.release, testcase_id=9, alt="B,1")
 
-    one = api.get("/testcase/altid", params={"altids": "A"}).json()
-    odd = api.get("/testcase/altid", params={"altids": "B,1"}).json()
+    shared = api.get("/testcase/altid", params={"altids": "A"}).json()
+    with_comma = api.get("/testcase/altid", params={"altids": "B,1"}).json()
 
-    assert [row["testcase"]["testcaseId"] for row in one] == [1, 2, 3]
-    assert [row["testcase"]["testcaseId"] for row in odd] == [9]
+    assert [row["testcase"]["testcaseId"] for row in shared] == [1, 2, 3]
+    assert [row["testcase"]["testcaseId"] for row in with_comma] == [9]
     assert api.get("/testcase/altid", params={"altids": "Z"}).json() == []

@@ -1,4 +1,4 @@
-"""Starting and stopping, connections and threads."""
+"""The sandbox as a server: start and stop, connections, threads, and its database."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_stop_ends_every_thread() -> None:
 
 @pytest.mark.parametrize("kind", ["hang", "hang_after", "latency"])
 def test_stop_does_not_wait_for_a_hanging_request(kind: str) -> None:
-    """A request that hangs for an hour ends with the server."""
+    """A fault that would last an hour ends when the server stops."""
     before = threading.active_count()
     with Sandbox() as sandbox:
         sandbox.faults.add(Fault(kind=kind, seconds=3600))  # type: ignore[arg-type]
@@ -50,11 +50,11 @@ def test_stop_does_not_wait_for_a_hanging_request(kind: str) -> None:
 
 
 def test_connection_stays_open(sandbox: Sandbox, api: Api) -> None:
-    """Requests of one session share a connection, whatever they are answered."""
-    made = []
+    """Requests of one session share a connection, also those answered with errors."""
+    connections = []
 
     def count(*args: Any, **kwargs: Any) -> socket.socket:
-        made.append(args)
+        connections.append(args)
         return create_connection(*args, **kwargs)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -64,7 +64,7 @@ def test_connection_stays_open(sandbox: Sandbox, api: Api) -> None:
         api.post("/cycle", json={"a": 1})
         api.get("/user/current")
 
-    assert len(made) == 1
+    assert len(connections) == 1
     assert len(sandbox.requests) == 6
 
 
@@ -95,7 +95,7 @@ def test_requests_are_recorded(sandbox: Sandbox, api: Api) -> None:
 
 
 def test_database_outlives_the_server(tmp_path: Path) -> None:
-    """With a file of its own, credentials and data are there the next time."""
+    """A sandbox with the same database has the same credentials and data."""
     db = tmp_path / "zephyr.db"
     with Sandbox(db) as sandbox:
         token, password = sandbox.token, sandbox.password
@@ -112,8 +112,8 @@ def test_credentials_are_random() -> None:
         assert one.password != two.password
 
 
-def test_server_comes_back_at_the_same_address(tmp_path: Path) -> None:
-    """A stopped sandbox can be started again, also on a fixed port."""
+def test_stopped_sandbox_starts_again_at_the_same_port(tmp_path: Path) -> None:
+    """A sandbox can be started on the port of an earlier one, and again after a stop."""
     with Sandbox(tmp_path / "a.db") as sandbox:
         port = int(sandbox.url.rpartition(":")[2])
     again = Sandbox(tmp_path / "a.db", port=port)
@@ -123,14 +123,14 @@ def test_server_comes_back_at_the_same_address(tmp_path: Path) -> None:
             assert requests.get(again.url, timeout=30).status_code == 200
 
 
-def test_taken_port_is_an_error_of_the_system(sandbox: Sandbox) -> None:
-    """Starting where something listens already raises OSError."""
+def test_taken_port_raises_oserror(sandbox: Sandbox) -> None:
+    """The error says that the address is in use."""
     with pytest.raises(OSError, match="in use"):
         Sandbox(port=int(sandbox.url.rpartition(":")[2])).start()
 
 
-def test_chunked_and_expecting_clients_are_served(api: Api) -> None:
-    """A body may come in chunks."""
+def test_body_may_be_sent_in_chunks(api: Api) -> None:
+    """The connection is usable afterwards."""
     answer = api.post(
         "/usertoken/",
         data=iter([b'{"label":', b'"ci"}']),
@@ -144,23 +144,23 @@ def test_chunked_and_expecting_clients_are_served(api: Api) -> None:
 def test_nothing_is_printed(
     sandbox: Sandbox, api: Api, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Neither requests nor clients that go away are logged."""
+    """Requests, closed connections and invalid requests are not logged."""
     api.get("/user/current")
     api.get("/nowhere")
     with socket.create_connection(("127.0.0.1", int(sandbox.url.rpartition(":")[2]))):
         pass
     with socket.create_connection(
         ("127.0.0.1", int(sandbox.url.rpartition(":")[2]))
-    ) as rude:
-        rude.sendall(b"nonsense\r\n\r\n")
-        rude.recv(1000)
+    ) as client:
+        client.sendall(b"nonsense\r\n\r\n")
+        client.recv(1000)
     sandbox.stop()
 
     assert capfd.readouterr() == ("", "")
 
 
 def test_server_speaks_tls(tmp_path: Path) -> None:
-    """With a context of its own the server is reached by https."""
+    """With an SSL context, the address of the server begins with https."""
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
@@ -182,8 +182,12 @@ def test_server_speaks_tls(tmp_path: Path) -> None:
         assert http.get(current, verify=str(bundle), timeout=30).status_code == 200
 
 
-@pytest.mark.parametrize("call", [lambda s: s.store, lambda s: s.token])
-def test_sandbox_that_is_not_running_says_so(call: Callable[[Sandbox], object]) -> None:
-    """Reading the database of a stopped sandbox raises RuntimeError."""
+@pytest.mark.parametrize(
+    "read", [lambda s: s.store, lambda s: s.token], ids=["store", "token"]
+)
+def test_sandbox_that_is_not_running_has_no_data(
+    read: Callable[[Sandbox], object],
+) -> None:
+    """Reading its data raises RuntimeError."""
     with pytest.raises(RuntimeError, match="not running"):
-        call(Sandbox())
+        read(Sandbox())

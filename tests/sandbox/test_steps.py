@@ -39,20 +39,22 @@ def test_steps_are_read_by_version(api: Api, execution: int) -> None:
     assert block["maxId"] == 2
 
 
-def test_no_steps_is_204(sandbox: Sandbox, api: Api, target: SandboxTarget) -> None:
-    """A case without steps, or an id that is no version, has an empty answer."""
+def test_case_without_steps_answers_204(
+    sandbox: Sandbox, api: Api, target: SandboxTarget
+) -> None:
+    """So does an id that is not the id of a version; the answer has no body."""
     sandbox.store.add_case(target.release, testcase_id=8)
-    plain = version_of(api, sandbox.store.schedule(target.phase, 8))
+    version_without_steps = version_of(api, sandbox.store.schedule(target.phase, 8))
 
-    for version in (plain, 8):
+    for version in (version_without_steps, 8):
         answer = api.get(f"/testcase/{version}/teststep")
         assert (answer.status_code, answer.content) == (204, b"")
 
 
-def test_steps_are_written_as_a_block(
+def test_all_steps_are_replaced_in_one_call(
     sandbox: Sandbox, api: Api, target: SandboxTarget, execution: int
 ) -> None:
-    """A block replaces the steps there were."""
+    """The old steps are gone."""
     row = api.get(f"/execution/{execution}").json()["tcrTreeTestcase"]
     path = f"/testcase/{row['testcase']['id']}/teststep/{row['id']}"
 
@@ -63,20 +65,20 @@ def test_steps_are_written_as_a_block(
 
 
 def test_steps_are_added_and_changed_one_by_one(api: Api, execution: int) -> None:
-    """A step comes last, or takes its number from the one that had it."""
+    """A step is added at the end, or before the step that has its number."""
     row = api.get(f"/execution/{execution}").json()["tcrTreeTestcase"]
     version, placement = row["testcase"]["id"], row["id"]
     path = f"/testcase/{version}/teststep/detail/{placement}"
-    around = {"id": None, "tcId": version, "tctId": str(placement), "maxId": 3}
+    other_keys = {"id": None, "tcId": version, "tctId": str(placement), "maxId": 3}
 
     def texts() -> list[tuple[int, str, str]]:
         steps = api.get(f"/testcase/{version}/teststep").json()["steps"]
         return [(step["orderId"], step["step"], step["result"]) for step in steps]
 
     last = {"step": "Log out", "data": "", "result": "gone", "orderId": None}
-    block = api.post(path, json={**around, "step": last}).json()
-    api.post(path, json={**around, "step": {"step": "Wait", "orderId": "2"}})
-    api.put(path, json={**around, "step": {"orderId": 1, "result": "open"}})
+    block = api.post(path, json={**other_keys, "step": last}).json()
+    api.post(path, json={**other_keys, "step": {"step": "Wait", "orderId": "2"}})
+    api.put(path, json={**other_keys, "step": {"orderId": 1, "result": "open"}})
 
     assert block["id"] == api.get(f"/testcase/{version}/teststep").json()["id"]
     assert texts() == [
@@ -94,10 +96,10 @@ def test_steps_are_added_and_changed_one_by_one(api: Api, execution: int) -> Non
     )
 
 
-def test_step_results_are_saved_and_updated(
+def test_step_results_are_added_and_updated(
     api: Api, target: SandboxTarget, execution: int
 ) -> None:
-    """One result per step is kept: the last."""
+    """A step has one result, the last."""
     rows: list[dict[str, Any]] = [
         {
             "cyclePhaseId": target.phase,
@@ -121,10 +123,10 @@ def test_step_results_are_saved_and_updated(
     assert [row["testStepId"] for row in listed] == [1, 2]
 
 
-def test_all_steps_at_once(
+def test_all_steps_get_a_status_with_the_execution(
     api: Api, target: SandboxTarget, execution: int, tester: int
 ) -> None:
-    """The vendor's misspelt key sets every step with the execution."""
+    """The key for their status is misspelt, as in the vendor's clients."""
     api.put(
         f"/execution/{execution}",
         params={"status": "1", "testerid": tester},
@@ -136,12 +138,14 @@ def test_all_steps_at_once(
 
 
 def test_step_results_need_both_parameters(api: Api) -> None:
-    """Without parameters the server fails."""
+    """Without parameters, the answer is 500."""
     assert api.get("/execution/teststepresult").status_code == 500
 
 
-def test_step_of_an_unknown_execution_fails(api: Api, target: SandboxTarget) -> None:
-    """An unknown execution is an error of the server."""
+def test_step_result_of_an_unknown_execution_is_refused(
+    api: Api, target: SandboxTarget
+) -> None:
+    """The answer is 500."""
     row = {
         "cyclePhaseId": target.phase,
         "releaseTestScheduleId": 1,

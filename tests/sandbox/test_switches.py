@@ -9,7 +9,7 @@ from pytest_zephyr.sandbox import Sandbox
 
 
 def test_switches_are_set_from_a_script(sandbox: Sandbox) -> None:
-    """All are 0 in the beginning; those that are not named stay."""
+    """All are 0 at first; switches that are not sent keep their values."""
     url = f"{sandbox.url}/sandbox/switches"
 
     before = requests.get(url, timeout=30).json()
@@ -24,7 +24,7 @@ def test_switches_are_set_from_a_script(sandbox: Sandbox) -> None:
     "body", [{"colour": 1}, {"batch_limit": "many"}, {"batch_limit": -1}, []], ids=str
 )
 def test_wrong_switch_is_refused(sandbox: Sandbox, body: object) -> None:
-    """Nothing changes, and the answer says why."""
+    """The answer is 400, and nothing changes."""
     url = f"{sandbox.url}/sandbox/switches"
     answer = requests.post(url, json=body, timeout=30)
 
@@ -33,7 +33,7 @@ def test_wrong_switch_is_refused(sandbox: Sandbox, body: object) -> None:
 
 
 def test_switches_are_set_on_the_page(sandbox: Sandbox) -> None:
-    """The page of faults has a form for them."""
+    """The page for faults also has a form for switches."""
     form = {"batch_limit": "500", "free_cycle_dates": "0"}
     url = f"{sandbox.url}/sandbox/switches"
 

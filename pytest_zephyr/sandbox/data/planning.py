@@ -56,7 +56,7 @@ def check_tester(session: Session, tester: int) -> None:
 
 
 def assign(session: Session, phase_id: int, testers: Mapping[int, int]) -> range:
-    """Assign placements to *testers*, which are by placement id; return execution ids."""
+    """Assign each placement in *testers* to its tester; return the execution ids."""
     now = now_ms()
     midnight = to_ms(today())
     executions = next_ids(session, Execution, len(testers))
@@ -83,7 +83,7 @@ def assign(session: Session, phase_id: int, testers: Mapping[int, int]) -> range
 def unassigned(session: Session, *where: Any) -> dict[int, tuple[int, int]]:
     """Return the unassigned placements that meet *where*.
 
-    They have the version id and the id of its creator, by placement id.
+    The values are the version id and the id of its creator, by placement id.
     """
     rows = session.execute(
         select(Placement.id, Placement.case_id, Case.creator_id)

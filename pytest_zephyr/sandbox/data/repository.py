@@ -97,7 +97,10 @@ def add_cases(
 
 
 def add_placements(session: Session, node_id: int, versions: Sequence[int]) -> range:
-    """Put case versions into a node, also those that are there; return placement ids."""
+    """Put case versions into a node; return the placement ids.
+
+    A version that is in the node already is put there again.
+    """
     now = now_ms()
     placements = next_ids(session, Placement, len(versions))
     if versions:
