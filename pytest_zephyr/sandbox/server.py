@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 
+#: How many of the latest requests `Sandbox.requests` has.
 MAX_RECORDED_REQUESTS = 10_000
 
 
@@ -57,9 +58,9 @@ class Request:
 class Sandbox:
     """A Zephyr Enterprise server on this machine.
 
-    Without *db*, it has no data at first, and deletes its data when it stops. *wrap* gets the WSGI
-    application and returns the one to serve; if a fault spoils an answer, the environ of
-    its request has the key ``sandbox.fault``.
+    Without *db*, it has no data at first, and deletes its data when it stops. *wrap*
+    gets the WSGI application and returns the one to serve; if a fault spoils an answer,
+    the environ of its request has the key ``sandbox.fault``.
     """
 
     def __init__(
