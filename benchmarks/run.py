@@ -201,8 +201,8 @@ def memory(root: Path) -> None:
         "@pytest.hookimpl(wrapper=True, tryfirst=True)\n"
         "def pytest_sessionfinish():\n"
         "    mine = [tracemalloc.Filter(True, '*pytest_zephyr*')]\n"
-        "    taken = tracemalloc.take_snapshot().filter_traces(mine)\n"
-        "    size = sum(each.size for each in taken.statistics('filename'))\n"
+        "    traces = tracemalloc.take_snapshot().filter_traces(mine)\n"
+        "    size = sum(each.size for each in traces.statistics('filename'))\n"
         "    open(os.environ['TRACED'], 'w').write(str(size))\n"
         "    return (yield)\n",
         encoding="utf-8",
@@ -261,15 +261,15 @@ def _run_command(*args: str, **environ: str) -> tuple[float, float]:
         "size = re.search('VmHWM:\\s+([0-9]+)', status)[1];"
         "print(size, used.ru_utime + used.ru_stime, code)"
     )
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code, *args],
         env={**os.environ, **environ},
         capture_output=True,
         text=True,
         check=True,
     )
-    size, cpu, exit_code = done.stdout.split()[-3:]
-    assert exit_code == "0", done.stdout
+    size, cpu, exit_code = process.stdout.split()[-3:]
+    assert exit_code == "0", process.stdout
     return int(size) / 1024, float(cpu)
 
 

@@ -34,7 +34,7 @@ State = Literal["ok", "FAIL", "warning", "skipped"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class StepResult:
     """The result of one step; *code* is a stable name of its problem, for scripts."""
 
     step: str
@@ -44,15 +44,15 @@ class Finding:
 
 
 class Checker:
-    """Checks one step after the other; *findings* has the result of each."""
+    """Checks one step after the other; *step_results* has the result of each."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.findings = {step: Finding(step) for step in STEPS}
+        self.step_results = {step: StepResult(step) for step in STEPS}
 
     @property
-    def problems(self) -> list[Finding]:
-        return [each for each in self.findings.values() if each.state == "FAIL"]
+    def problems(self) -> list[StepResult]:
+        return [each for each in self.step_results.values() if each.state == "FAIL"]
 
     def run(self) -> None:
         settings = self._settings
@@ -74,7 +74,7 @@ class Checker:
         state: State = "ok",
         code: errors.Code | Literal[""] = "",
     ) -> None:
-        self.findings[step] = Finding(step, state, text, code)
+        self.step_results[step] = StepResult(step, state, text, code)
 
     def _fail(self, step: str, error: errors.ZephyrError) -> None:
         self._note(step, str(error), "FAIL", error.code)
@@ -161,7 +161,7 @@ class Checker:
             )
             self._fail(failed, error)
         for step in steps:
-            if step in finder.places and self.findings[step].state == "skipped":
+            if step in finder.places and self.step_results[step].state == "skipped":
                 place = finder.places[step]
                 text = f"{place.name} ({place.id})".lstrip() if place else _TO_CREATE
                 self._note(step, text)
@@ -193,7 +193,7 @@ def run(args: argparse.Namespace) -> int:
     with start_if_sandbox(common.load_settings(args)) as settings:
         checker = Checker(settings)
         checker.run()
-    findings, problems = list(checker.findings.values()), checker.problems
+    step_results, problems = list(checker.step_results.values()), checker.problems
     if args.json:
         places = {name: getattr(settings, name) for name in TARGET_OPTIONS}
         document = {
@@ -202,8 +202,8 @@ def run(args: argparse.Namespace) -> int:
                 name: ref and (ref.id or ref.name) for name, ref in places.items()
             },
             "complete": not problems,
-            "steps": findings,
-            "counts": Counter(each.state for each in findings),
+            "steps": step_results,
+            "counts": Counter(each.state for each in step_results),
             "problems": [
                 {"code": each.code, "step": each.step, "text": each.text}
                 for each in problems
@@ -211,7 +211,7 @@ def run(args: argparse.Namespace) -> int:
         }
         output.say_json(document)
     else:
-        rows = ((each.step, each.state, each.text) for each in findings)
+        rows = ((each.step, each.state, each.text) for each in step_results)
         output.say_table(("STEP", "STATE", "DETAILS"), rows)
         count = plural(len(problems), "problem") if problems else "no problems"
         output.say(f"\n{count} found")

@@ -54,7 +54,10 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Difference:
-    """A test case, or tests, or a test case with its tests; *text* describes the test case."""
+    """A test case, or tests, or a test case with its tests.
+
+    *text* is the name of the test case, or a remark about it.
+    """
 
     case: CaseRef | None = None
     text: str = ""
@@ -275,7 +278,7 @@ def _lines(
 
 
 def _write_map(path: Path, patterns: Sequence[str]) -> None:
-    """Write a mapping file with a row without test cases for each of *patterns*."""
+    """Write a mapping file with a row for each of *patterns*, still without test cases."""
     try:
         with path.open("x", encoding="utf-8") as file:
             if path.suffix.lower() == ".json":
@@ -294,7 +297,7 @@ def _write_map(path: Path, patterns: Sequence[str]) -> None:
 
 
 def _pattern(nodeid: str) -> str:
-    """Return the pattern for a test function, whatever its parameters are."""
+    """Return the pattern that matches a test with all its parameters."""
     file, colons, name = nodeid.partition("::")
     function, bracket, _params = name.partition("[")
     has_params = bracket and name.endswith("]")

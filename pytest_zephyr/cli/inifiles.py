@@ -46,7 +46,7 @@ def find(start: Path) -> IniFile:
 
 
 def load(path: Path) -> IniFile:
-    """Return the ini file at *path*, as `pytest -c` would. Raises SettingsError."""
+    """Return the ini file at *path*, as `pytest -c` reads it. Raises SettingsError."""
     if not path.is_file():
         raise SettingsError(f"there is no file {path} (-c).")
     return IniFile(path, _read(path) or {})

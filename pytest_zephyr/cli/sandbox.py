@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_zephyr.sandbox import Store
 
 
-#: The most places to list.
+#: How many places are listed at most.
 _MAX_PLACES = 20
 
 

@@ -135,7 +135,7 @@ def identify_job(
 _added_variables: dict[str, str] = {}
 
 
-def note_changes(before: Mapping[str, str], after: Mapping[str, str]) -> None:
+def note_added(before: Mapping[str, str], after: Mapping[str, str]) -> None:
     """Remember the variables that the tests of a session added."""
     for name, value in after.items():
         if name not in before or _added_variables.get(name) == before[name]:

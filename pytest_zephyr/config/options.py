@@ -103,7 +103,8 @@ _PARSERS: Mapping[str, Callable[..., object]] = {
     "inherit": parse.one_of(*get_args(settings.Inherit)),
 }
 
-#: Names of options, for the fields of `Option`.
+#: Names of the options that a journal stores, that say how to connect, that name files,
+#: and that have no environment variable.
 _JOURNALED = {
     *(*TARGET_OPTIONS, "create", "environment", "build", "run_key", "folder"),
     *("unknown_case", "unmapped", "status_map", "comment", "notes_limit"),

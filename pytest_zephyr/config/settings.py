@@ -144,13 +144,14 @@ class Settings:
 
     def rules(self, statuses: Sequence[status.Status]) -> Rules:
         """Return the rules for results on a server that has *statuses*."""
+        # The other characters of the notes are for the tag.
         limit = self.notes_limit - min(tags.MAX_TAG_LENGTH, self.notes_limit // 2)
         return Rules(self.choices(statuses), notes.NotesOptions(self.comment, limit))
 
     def choices(
         self, statuses: Sequence[status.Status]
     ) -> dict[Outcome, status.Choice]:
-        """Return the status of each outcome on a server that has *statuses*."""
+        """Return the choice for each outcome on a server that has *statuses*."""
         source = self.sources["status_map"].phrase
         return status.choices(self.status_map, source, statuses)
 

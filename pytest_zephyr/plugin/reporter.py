@@ -162,7 +162,7 @@ class ZephyrReporter:
 
     def _finish(self) -> None:
         self.startup_check.close()
-        job.note_changes(self._environ, os.environ)
+        job.note_added(self._environ, os.environ)
         self.writer.append(journal_format.line_of(End()))
         self.writer.retry()
         if self._settings.push == "end":

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import pytest
 
 from pytest_zephyr.config.job import identify_job
-from pytest_zephyr.config.job import note_changes
+from pytest_zephyr.config.job import note_added
 from pytest_zephyr.config.job import significant_arguments
 from pytest_zephyr.config.job import without_added
 from pytest_zephyr.results.jobs import Job
@@ -337,7 +337,7 @@ def test_an_attempt_without_the_name_of_its_job_is_ignored():
 
 def test_variables_that_tests_add_to_the_environment_are_left_out():
     """A changed variable stays: the caller of pytest.main may have changed it."""
-    note_changes({"A": "1"}, {"A": "2", "_MPLBACKEND": "Agg"})
+    note_added({"A": "1"}, {"A": "2", "_MPLBACKEND": "Agg"})
 
     assert without_added({"A": "2", "_MPLBACKEND": "Agg"}) == {"A": "2"}
     assert without_added({"_MPLBACKEND": "svg"}) == {"_MPLBACKEND": "svg"}
