@@ -152,7 +152,8 @@ def filled_database(
 ) -> tuple[Path, SandboxTarget]:
     """Return the file of a database, and its target, whose sandbox has stopped.
 
-    It has project Payments, release 1.0, cycle Nightly and phase Smoke with `CASES`.
+    The database has project Payments, release 1.0, cycle Nightly and phase Smoke with
+    `CASES`.
     """
     path = tmp_path_factory.mktemp("filled") / "sandbox.db"
     with Sandbox(path) as sandbox:
@@ -277,7 +278,7 @@ def sender_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 def pytester(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> pytest.Pytester:
-    """Return pytest's own fixture; runs load no plugins that most tests do not need."""
+    """Return pytest's own fixture; its runs do not load plugins that few tests need."""
     unused = ("schemathesis", "hypothesispytest", "rerunfailures", "pytest-bdd")
     blocked = " ".join(f"-p no:{name}" for name in unused)
     monkeypatch.setenv("PYTEST_ADDOPTS", blocked)
@@ -339,8 +340,8 @@ def run_zephyr(
 ) -> Callable[..., PytestRun]:
     """Return a function that runs pytest with reporting on, to the phase of *target*.
 
-    With *check_exit_code* it checks that the plugin does not change the exit code: that
-    follows from the outcomes, or it is that of the same run without the plugin.
+    With *check_exit_code*, the exit code must follow from the outcomes, or be that of the
+    same run without the plugin.
     """
 
     def run(*args: object, check_exit_code: bool = True, **options: Any) -> PytestRun:

@@ -261,7 +261,7 @@ def test_errors_of_the_collection_are_shown(suite, pytester, run_command):
     assert "pytest could not collect the tests (exit code 2)" in done.err
 
 
-def test_five_thousand_cases_take_less_than_20_requests(suite, target, run_command):
+def test_five_thousand_cases_take_fewer_than_20_requests(suite, target, run_command):
     store = target.sandbox.store
     store.schedule_all(target.phase, range(10_000, 15_000), [])
     requests_before = len(target.sandbox.requests)

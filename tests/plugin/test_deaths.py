@@ -99,7 +99,7 @@ def test_push_after_a_kill_sends_each_result_once(
     assert len(target.writes) == 1
 
 
-MANY = """
+MANY_TESTS = """
     import pytest
 
     @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def many_tests(
 ) -> None:
     """Write 300 tests, each with a test case in the phase; every seventh fails."""
     target.sandbox.store.schedule_all(target.phase, range(1000, 1300))
-    pytester.makepyfile(test_many=MANY)
+    pytester.makepyfile(test_many=MANY_TESTS)
 
 
 def run_and_kill(pytester: pytest.Pytester, count: int, *args: str) -> None:

@@ -12,7 +12,7 @@ from tests.conftest import without_and_with_xdist
 from tests.conftest import without_tag
 
 
-CASES = """
+CASES_HOOK = """
     import re
     import pytest
 
@@ -37,7 +37,7 @@ def test_cases_of_a_hook_replace_those_of_the_marker(
     A hook may return markers, too.
     """
     target.schedule(110, alt="ALT-1")
-    pytester.makeconftest(CASES)
+    pytester.makeconftest(CASES_HOOK)
     pytester.makepyfile(
         """
         import pytest

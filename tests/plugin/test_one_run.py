@@ -198,7 +198,7 @@ def test_push_needs_no_values_for_placeholders_of_the_ini_file(
 # Full disks
 
 
-MANY = """
+MANY_TESTS = """
     import pytest
 
     @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_full_disk_makes_no_passed_test_fail(
 ):
     """A push says what is missing, does not report it, and keeps the journal."""
     target.sandbox.store.schedule_all(target.phase, range(1000, 1040))
-    pytester.makepyfile(MANY)
+    pytester.makepyfile(MANY_TESTS)
     process = [sys.executable, "-m", "pytest", "--zephyr", "--zephyr-push=never", "-q"]
     limited = f'ulimit -f {kilobytes}; exec "$@"'
     subprocess.run(

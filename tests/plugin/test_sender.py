@@ -1,4 +1,4 @@
-"""The sender, the process that talks to Zephyr: how it starts, how it ends."""
+"""The sender, the process that talks to Zephyr: how it starts, fails to start and ends."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def run_python(pytester, target_variables):
     ids=str,
 )
 def test_test_process_does_not_talk_to_zephyr(pytester, run_python, args):
-    """It loads no HTTP library, and has no sender, thread or pipe while tests run."""
+    """It loads no HTTP library, and tests find no child process, thread or pipe."""
     pytester.makeconftest(
         """
         import os, sys, time
