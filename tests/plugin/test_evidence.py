@@ -371,7 +371,7 @@ def test_attachment_that_is_too_large_is_left_out_and_named(
         [
             "2 attachments uploaded, 2 attachments left out",
             "zephyr: film.webm is left out (*test_a): 2.9K, larger than *",
-            "zephyr: one too many is left out (*test_a): 2K, more than *",
+            "zephyr: one too many is left out (*test_a): 2K, all attachments *",
         ]
     )
 
