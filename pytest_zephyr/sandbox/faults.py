@@ -219,7 +219,7 @@ class FaultyApp:
     def _replacement(self, fault: Fault) -> Response | None:
         """Do what the fault does before the request is carried out.
 
-        Return the answer that is sent without carrying it out; `None` if there is none.
+        Return the answer to send instead of carrying it out; `None` to carry it out.
         """
         match fault.kind:
             case "status":

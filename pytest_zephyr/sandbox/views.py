@@ -246,9 +246,12 @@ def execution_lines(session: Session, phase_id: int) -> tuple[list[Line], Tally]
     return lines, statuses.tally(Counter(line.status.id for line in lines))
 
 
-def unescaped(notes: str | None) -> str:
-    """Undo the escaping of clients, which they need because Zephyr shows notes as HTML."""
-    return html.unescape(notes or "")
+def unescaped(text: str | None) -> str:
+    """Return a text without HTML escapes; `None` becomes an empty text.
+
+    Clients escape texts because Zephyr shows them as HTML.
+    """
+    return html.unescape(text or "")
 
 
 def first_line(notes: str | None) -> str:

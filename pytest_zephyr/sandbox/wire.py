@@ -151,7 +151,7 @@ def body_batch() -> list[Json]:
 
 
 def check_batch_size(rows: list[Any]) -> list[Any]:
-    """Return *rows*; answer 400 for more of them than the switch allows."""
+    """Return *rows*; answer 400 if the switch ``batch_limit`` allows fewer."""
     limit = store().get_switch(BATCH_LIMIT)
     if limit and len(rows) > limit:
         raise bad_request(f"No more than {limit} rows are allowed in one call.")

@@ -33,8 +33,9 @@ from pytest_zephyr.sandbox.data.values import today
 from pytest_zephyr.sandbox.data.values import unknown_id
 
 
-#: Ids in the place of a tester: anyone may execute it; it is assigned to nobody.
+#: The tester of executions that are assigned to no particular user.
 ANYONE = -10
+#: Stands for the tester of placements that have no execution yet.
 UNASSIGNED = -1
 
 

@@ -34,12 +34,12 @@ UNKNOWN_TYPE = "application/octet-stream"
 
 @files.post("/flex/upload/document/genericattachment")
 def upload() -> Response:
-    sent = list(request.files.items(multi=True))
-    if not sent:
+    request_files = list(request.files.items(multi=True))
+    if not request_files:
         raise bad_request("No file was sent.")
     uploads = []
     with wire.writing() as session:
-        for part, file in sent:
+        for part, file in request_files:
             path = f"/zephyr/tmp/{uuid.uuid4()}"
             content_type = file.content_type or UNKNOWN_TYPE
             session.add(Upload(path=path, content_type=content_type, data=file.read()))
@@ -82,8 +82,8 @@ def attach() -> Response:
             item_id = wire.require_int(given, "itemId")
             check_item(session, item_type, item_id)
             path = wire.require_text(given, "tempPath")
-            sent = session.get(Upload, path)
-            if sent is None:
+            uploaded = session.get(Upload, path)
+            if uploaded is None:
                 raise ApiError(500, f"java.io.FileNotFoundException: {path}")
             row = attachments.add(
                 session,
@@ -92,12 +92,12 @@ def attach() -> Response:
                 # Clients pass on the name as the upload answered it: encoded.
                 name=unquote(wire.require_text(given, "name")),
                 content_type=wire.optional_text(given, "contentType")
-                or sent.content_type,
-                data=sent.data,
+                or uploaded.content_type,
+                data=uploaded.data,
                 creator_id=wire.user().id,
             )
             attached.append(row)
-            session.delete(sent)
+            session.delete(uploaded)
             session.flush()
         return wire.answer([as_json.attachment(row) for row in attached])
 
@@ -114,10 +114,10 @@ def check_item(session: Session, item_type: str, item_id: int) -> None:
         raise bad_request(f"Unknown item type {item_type}.")
 
 
-def attach_sent(session: Session, execution_id: int) -> None:
+def attach_request_files(session: Session, execution_id: int) -> None:
     """Attach the files of this request to an execution."""
-    sent = [file for part in request.files.listvalues() for file in part]
-    for file in sent:
+    request_files = [file for part in request.files.listvalues() for file in part]
+    for file in request_files:
         attachments.add(
             session,
             attachments.EXECUTION_ITEM_TYPE,

@@ -28,7 +28,7 @@ from pytest_zephyr.sandbox.data.model import Placement
 from pytest_zephyr.sandbox.data.model import StepResult
 from pytest_zephyr.sandbox.data.values import bad_request
 from pytest_zephyr.sandbox.data.values import missing_id
-from pytest_zephyr.sandbox.routes.attachment import attach_sent
+from pytest_zephyr.sandbox.routes.attachment import attach_request_files
 
 
 routes = Blueprint("execution", __name__)
@@ -176,7 +176,7 @@ def execute_with_file(execution_id: int) -> Response:
     new_result = result_from_query(execution_id)
 
     def attach(session: Session) -> None:
-        attach_sent(session, execution_id)
+        attach_request_files(session, execution_id)
 
     return wire.answer(save_results([new_result], after_saving=attach)[0])
 

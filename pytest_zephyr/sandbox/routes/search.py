@@ -131,7 +131,11 @@ def run_search(
 
 
 def _scope(session: Session, release: int | None, *, everything: bool) -> list[Any]:
-    """Return the conditions for *release* (if *everything*) or for its project."""
+    """Return the conditions that limit a search.
+
+    It is limited to *release* if *everything* in it matches, else to the project of
+    *release*; without a release it is not limited.
+    """
     if not release:
         return []
     row = get(session, Release, release)

@@ -23,7 +23,7 @@ routes = Blueprint("settings", __name__)
 
 
 def _status_rule(element: str, status: str) -> dict[str, str]:
-    """Rule: test cases with *element* get *status*, and its text as an attachment."""
+    """Rule that gives *status* to test cases with *element*, and attaches its text."""
     return {
         "status": f"${{exists(testsuite.testcase.{element})}}",
         "statusString": "true",
