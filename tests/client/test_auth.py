@@ -166,8 +166,8 @@ def test_the_kind_of_credential_decides_the_login(kind, expected):
     ],
 )
 def test_auth_objects_hide_their_secrets(login):
-    shown = f"{login!r} {login} {vars(login)}"
+    visible = f"{login!r} {login} {vars(login)}"
 
-    assert "s3cret" not in shown
-    assert "hunter2" not in shown
+    assert "s3cret" not in visible
+    assert "hunter2" not in visible
     assert "<hidden>" in repr(login)

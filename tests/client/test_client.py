@@ -130,11 +130,11 @@ def test_a_cycle_that_does_not_exist_is_refused(client):
 def test_executions_of_a_phase_are_listed(target, client):
     target.schedule(107, alt="AUTH-1")
 
-    found = list(client.executions(target.phase))
+    executions = list(client.executions(target.phase))
 
-    assert [each.case for each in found] == [101, 102, 103, 104, 105, 106, 107]
-    assert {each.status for each in found} == {""}
-    assert [each.alt for each in found] == [""] * 6 + ["AUTH-1"]
+    assert [each.case for each in executions] == [101, 102, 103, 104, 105, 106, 107]
+    assert {each.status for each in executions} == {""}
+    assert [each.alt for each in executions] == [""] * 6 + ["AUTH-1"]
 
 
 def test_executions_of_everybody_are_listed(target, client):
@@ -285,9 +285,9 @@ def test_a_server_that_ignores_the_offset_ends_the_list(target, client):
     target.sandbox.store.schedule_all(target.phase, range(1001, 1501))
     target.sandbox.faults.add(Fault(kind="ignore_offset", times=None))
 
-    found = [each.id for each in client.executions(target.phase)]
+    listed_ids = [each.id for each in client.executions(target.phase)]
 
-    assert len(found) == len(set(found)) == 500
+    assert len(listed_ids) == len(set(listed_ids)) == 500
     assert len(target.sandbox.requests) == 2
 
 
@@ -347,17 +347,17 @@ def test_rows_of_another_phase_are_refused(target, client):
 
 def test_rows_that_do_not_say_their_phase_are_refused(client_of):
     """An execution that cannot be checked is not written to."""
-    found = execution_row(1)
-    del found["cyclePhaseId"]
-    client, _ = client_of([found])
+    row = execution_row(1)
+    del row["cyclePhaseId"]
+    client, _ = client_of([row])
 
     with pytest.raises(ZephyrRefused, match=r"of phase unknown .* Nothing was written"):
         execution_ids(client)
 
 
 def test_ids_as_digits_are_numbers(client_of):
-    found = execution_row(1, tcrTreeTestcase={"testcase": {"testcaseId": "101"}})
-    client, _ = client_of([{**found, "id": "1", "cyclePhaseId": "7", "status": 2}])
+    row = execution_row(1, tcrTreeTestcase={"testcase": {"testcaseId": "101"}})
+    client, _ = client_of([{**row, "id": "1", "cyclePhaseId": "7", "status": 2}])
 
     (execution,) = client.executions(7)
 

@@ -208,40 +208,40 @@ def test_cases_of_another_release_only_are_found(target, client):
     other = store.add_release(target.project, "2.0")
     for case in range(500, 560):
         store.add_case(other, testcase_id=case)
-    found = find_cases(client, range(500, 560), target.release)
+    lookup = find_cases(client, range(500, 560), target.release)
 
-    assert {each.release for each in found.placements.values()} == {other}
-    assert not found.uncertain
+    assert {each.release for each in lookup.placements.values()} == {other}
+    assert not lookup.uncertain
 
 
 def test_a_search_asks_for_100_ids_at_a_time(target, client):
     for case in range(1000, 1250):
         target.sandbox.store.add_case(target.release, testcase_id=case)
     before = len(target.sandbox.requests)
-    found = find_cases(client, range(1000, 1250), target.release)
+    lookup = find_cases(client, range(1000, 1250), target.release)
 
-    assert len(found.placements) == 250
+    assert len(lookup.placements) == 250
     assert len(target.sandbox.requests) - before == 3
 
 
 def test_alt_ids_are_found_and_shared_ones_are_named(target, client):
     store = target.sandbox.store
-    one = store.add_case(target.release, alt="A-1")
-    two = [store.add_case(target.release, alt="A-2") for _ in range(2)]
-    found = find_cases(client, ["A-1", "A-2", "A-3"], target.release)
+    unique = store.add_case(target.release, alt="A-1")
+    shared = [store.add_case(target.release, alt="A-2") for _ in range(2)]
+    lookup = find_cases(client, ["A-1", "A-2", "A-3"], target.release)
 
-    assert found.placements["A-1"].case == one
-    assert found.ambiguous == {"A-2": two}
-    assert not found.has("A-3")
+    assert lookup.placements["A-1"].case == unique
+    assert lookup.ambiguous == {"A-2": shared}
+    assert not lookup.has("A-3")
 
 
 def test_many_alt_ids_are_found_in_their_folders(target, client):
     for number in range(40):
         target.sandbox.store.add_case(target.release, alt=f"A-{number}")
     before = len(target.sandbox.requests)
-    found = find_cases(client, [f"A-{n}" for n in range(40)], target.release)
+    lookup = find_cases(client, [f"A-{n}" for n in range(40)], target.release)
 
-    assert len(found.placements) == 40
+    assert len(lookup.placements) == 40
     assert len(target.sandbox.requests) - before < 40
 
 
@@ -251,19 +251,19 @@ def test_a_shared_one_of_many_alt_ids_is_named(target, client):
         store.add_case(target.release, alt=f"A-{number}")
     other = store.add_folder(target.release, "Zoo")
     store.add_case(target.release, alt="A-29", folder=other)
-    found = find_cases(client, [f"A-{n}" for n in range(30)], target.release)
+    lookup = find_cases(client, [f"A-{n}" for n in range(30)], target.release)
 
-    assert list(found.ambiguous) == ["A-29"]
+    assert list(lookup.ambiguous) == ["A-29"]
 
 
 def test_ids_that_are_not_found_are_uncertain_if_the_search_fails(target, client):
     target.sandbox.faults.add(Fault(path="/advancesearch", status=500, times=None))
     target.sandbox.store.add_case(target.release, testcase_id=500)
-    found = find_cases(client, [500], target.release)
-    not_found = find_cases(client, [501], None)
+    lookup = find_cases(client, [500], target.release)
+    lookup_without_release = find_cases(client, [501], None)
 
-    assert 500 in found.placements
-    assert not_found.uncertain == {501}
+    assert 500 in lookup.placements
+    assert lookup_without_release.uncertain == {501}
 
 
 def test_a_later_search_says_nothing_about_other_test_cases(target, client):

@@ -315,8 +315,8 @@ def test_places_that_do_not_fit_together_are_reported(
 ):
     """A wrong name next to a phase id is an error, also with zephyr_create."""
     ids = {**other_places, "nightly": target.cycle}
-    given = {**NAMES, "phase": str(target.phase), **places}
-    filled = {name: text and text.format(**ids) for name, text in given.items()}
+    unfilled = {**NAMES, "phase": str(target.phase), **places}
+    filled = {name: text and text.format(**ids) for name, text in unfilled.items()}
 
     with pytest.raises(TargetNotFound) as caught:
         find(**filled, create=create)

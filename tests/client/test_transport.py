@@ -661,9 +661,9 @@ def test_a_secret_that_the_server_repeats_is_hidden(start_server, connect, login
     with pytest.raises(ZephyrRefused) as caught:
         send_read(transport)
 
-    shown = str(caught.value)
-    assert "<hidden>" in shown
-    assert [secret for secret in SECRETS if secret in shown] == []
+    message = str(caught.value)
+    assert "<hidden>" in message
+    assert [secret for secret in SECRETS if secret in message] == []
 
 
 FAULTS = {
@@ -710,8 +710,8 @@ def test_no_failure_shows_a_secret(target, connect, caplog, pauses, login, failu
 
     logged = " ".join(f"{each.getMessage()} {each.args!r}" for each in caplog.records)
     assert "urllib3" in {each.name.partition(".")[0] for each in caplog.records}
-    shown = visible_text(caught.value) + logged
-    assert [secret for secret in secrets if secret in shown] == []
+    visible = visible_text(caught.value) + logged
+    assert [secret for secret in secrets if secret in visible] == []
 
 
 def test_settings_and_transport_show_no_secret(connect):
@@ -722,8 +722,8 @@ def test_settings_and_transport_show_no_secret(connect):
     )
     transport = connect(settings)
 
-    shown = f"{transport!r} {settings!r} {settings} {settings.credential!r}"
-    assert [secret for secret in SECRETS if secret in shown] == []
+    visible = f"{transport!r} {settings!r} {settings} {settings.credential!r}"
+    assert [secret for secret in SECRETS if secret in visible] == []
 
 
 # What is sent

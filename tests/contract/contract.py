@@ -109,13 +109,13 @@ class Contract:
         `None` if the contract does not have it.
         """
         try:
-            found = self._answers.path_finder.find(method.lower(), HOST + path)
+            match = self._answers.path_finder.find(method.lower(), HOST + path)
         except PathError:
             return None
-        item = self.document["paths"][found.path.parts[-1]]
+        item = self.document["paths"][match.path.parts[-1]]
         raw = item[method.lower()]
-        given = (*item.get("parameters", ()), *raw.get("parameters", ()))
-        return {**raw, "parameters": [self._follow(each) for each in given]}
+        parameters = (*item.get("parameters", ()), *raw.get("parameters", ()))
+        return {**raw, "parameters": [self._follow(each) for each in parameters]}
 
     def _request_problems(
         self,
@@ -138,10 +138,10 @@ class Contract:
             data=body,
             content_type=kind or "none",
         )
-        found = [*self._ignored_by_server(method, path, pairs, body)]
-        found += credential_problems(authorization, cookie)
-        found += problems(lambda: self._requests.iter_errors(request))
-        return tuple(f"request: {each}" for each in found)
+        violations = [*self._ignored_by_server(method, path, pairs, body)]
+        violations += credential_problems(authorization, cookie)
+        violations += problems(lambda: self._requests.iter_errors(request))
+        return tuple(f"request: {each}" for each in violations)
 
     def _ignored_by_server(
         self, method: str, path: str, pairs: list[tuple[str, str]], body: bytes
@@ -193,8 +193,8 @@ class Contract:
         response = MockResponse(
             sample_rows(body), status_code=status, content_type=media_type
         )
-        found = problems(lambda: self._answers.iter_errors(request, response))
-        return tuple(f"answer: {each}" for each in found)
+        violations = problems(lambda: self._answers.iter_errors(request, response))
+        return tuple(f"answer: {each}" for each in violations)
 
     def _follow(self, raw: Json) -> Json:
         """Return what a reference points to."""
@@ -231,7 +231,7 @@ def close_schemas(document: Json) -> Json:
             return node
         if isinstance(node.get("$ref"), str) and part:
             return {**node, "$ref": f"{node['$ref']}{OPEN_SUFFIX}"}
-        found = {
+        closed = {
             key: [close(each, part=True) for each in value]
             if key in PARTS
             else {name: close(each) for name, each in value.items()}
@@ -241,8 +241,8 @@ def close_schemas(document: Json) -> Json:
         }
         is_object = any(key in node for key in ("properties", *PARTS))
         if not part and is_object and names_properties(node):
-            found["unevaluatedProperties"] = False
-        return found
+            closed["unevaluatedProperties"] = False
+        return closed
 
     schemas = {}
     for name, schema in components.items():
@@ -301,10 +301,10 @@ MANY_ROWS = 20
 def credential_problems(authorization: str, cookie: str) -> Iterator[str]:
     """Yield a problem if a credential is empty, and one if there is more than one."""
     tokens = re.findall(r"(?:^|; )token=([^;]*)", cookie)
-    given = [authorization.partition(" ")[2].strip()] if authorization else []
-    if not all([*given, *tokens]):
+    credentials = [authorization.partition(" ")[2].strip()] if authorization else []
+    if not all([*credentials, *tokens]):
         yield "a credential without a value"
-    if len(given) + len(tokens) > 1:
+    if len(credentials) + len(tokens) > 1:
         yield "more than one credential"
 
 

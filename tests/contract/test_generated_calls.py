@@ -106,7 +106,7 @@ def check(case: Any, server: Server) -> int:
     )
     server.http.cookies.clear()
     request = response.request
-    found = Contract.load().check_answer(
+    problems = Contract.load().check_answer(
         request.method,
         unquote(urlsplit(request.url).path),
         response.status_code,
@@ -115,7 +115,7 @@ def check(case: Any, server: Server) -> int:
     )
 
     assert server.take_crashes() == []
-    assert found == []
+    assert problems == []
     case.validate_response(response, checks=CHECKS)
     status: int = response.status_code
     return status

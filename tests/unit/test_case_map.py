@@ -106,9 +106,17 @@ def test_json_is_read(read, content):
         ('a.py::t,"101\na.py::u,102\n', "line 1: unexpected end of data"),
         ('"a.py::t"x,101\n', "line 1: ',' expected after '\"'"),
         ("a.py::t|101\n", "line 1: there is no test case next to the name"),
-        (b"a.py::t,101\ngr\xf6\xdfe,102\n", ", line 2: the text is not UTF-8"),
-        ("a.py::t,101".encode("utf-16"), ", line 1: the text is not UTF-8"),
-        (b"a.py::t,101\0\n", "line 1:"),
+        pytest.param(
+            b"a.py::t,101\ngr\xf6\xdfe,102\n",
+            ", line 2: the text is not UTF-8",
+            id="Latin-1",
+        ),
+        pytest.param(
+            "a.py::t,101".encode("utf-16"),
+            ", line 1: the text is not UTF-8",
+            id="UTF-16",
+        ),
+        pytest.param(b"a.py::t,101\0\n", "line 1:", id="null character"),
         pytest.param(
             'a.py::t,"' + "x" * 200_000 + '"\n',
             "line 1: field larger than field limit",

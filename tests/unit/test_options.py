@@ -434,12 +434,12 @@ def test_a_wrong_address_is_shown_without_its_credential(name, text):
             OptionSources(environ={f"ZEPHYR_{name.upper()}": text})
         )
     except SettingsError as error:
-        shown = str(error)
+        output = str(error)
     else:
-        shown = "\n".join(resolve.describe(settings))
+        output = "\n".join(resolve.describe(settings))
 
-    assert SECRET not in shown
-    assert f"ZEPHYR_{name.upper()}" in shown
+    assert SECRET not in output
+    assert f"ZEPHYR_{name.upper()}" in output
 
 
 def test_an_address_with_a_credential_is_refused_without_showing_it():

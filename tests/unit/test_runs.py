@@ -195,12 +195,12 @@ def test_runs_are_sorted_by_their_start(tmp_path):
 
 def results(runs: Sequence[Run]) -> list[dict[str, object]]:
     """Return the planned results of each run, by test case."""
-    found: list[dict[str, object]] = []
+    results_of_runs: list[dict[str, object]] = []
     for run in runs:
         plan = build_plan(
             run.read().results.nodes, Rules(choices_of(), NotesOptions("always"))
         )
-        found.append(
+        results_of_runs.append(
             {
                 repr(each.case): (
                     each.status,
@@ -213,7 +213,7 @@ def results(runs: Sequence[Run]) -> list[dict[str, object]]:
                 for each in plan.results
             }
         )
-    return found
+    return results_of_runs
 
 
 def test_the_worst_job_of_a_run_decides(tmp_path):
@@ -225,13 +225,13 @@ def test_the_worst_job_of_a_run_decides(tmp_path):
         tmp_path / "b.jsonl", *lines_of_test("t", "failed", duration=5_000), key="77"
     )
     (run,) = group([Journal(passed), Journal(failed)])
-    (found,) = build_plan(
+    (case_result,) = build_plan(
         run.read().results.nodes, Rules(choices_of(), NotesOptions())
     ).results
 
-    assert found.outcome is Outcome.FAILED
-    assert found.milliseconds == 9
-    assert len(found.nodes) == 2
+    assert case_result.outcome is Outcome.FAILED
+    assert case_result.milliseconds == 9
+    assert len(case_result.nodes) == 2
 
 
 def test_a_job_that_died_is_seen_although_another_ended(tmp_path):
@@ -319,11 +319,15 @@ def test_merging_in_two_steps_is_merging_in_one(
             )
             for number, tests in enumerate(jobs)
         )
-        left = Run((*Run((first, second)).journals, third))
-        right = Run((first, *Run((third, second)).journals))
+        first_two_first = Run((*Run((first, second)).journals, third))
+        last_two_first = Run((first, *Run((third, second)).journals))
         (at_once,) = group([third, first, second])
 
-        assert without_notes(left) == without_notes(right) == without_notes(at_once)
+        assert (
+            without_notes(first_two_first)
+            == without_notes(last_two_first)
+            == without_notes(at_once)
+        )
 
 
 def without_notes(run: Run) -> dict[object, object]:
@@ -539,8 +543,8 @@ def test_journals_of_a_run_that_has_not_ended_are_not_removed(tmp_path):
     prune(tmp_path, keep=0)
     running.close()
 
-    left = sorted(path.stem for path in tmp_path.glob("*.jsonl"))
-    assert left == ["1", "2", "3", "4", "5", "6", "7"]
+    remaining = sorted(path.stem for path in tmp_path.glob("*.jsonl"))
+    assert remaining == ["1", "2", "3", "4", "5", "6", "7"]
 
 
 def test_journals_that_were_removed_meanwhile_are_skipped(tmp_path):
@@ -567,12 +571,12 @@ def test_a_directory_of_many_is_cleared_in_several_sessions(tmp_path, monkeypatc
             journal_format.line_of(journal_format.AllDelivered()),
         )
     monkeypatch.setattr(runs, "_MAX_CHECKED", 15)
-    left = []
+    remaining_counts = []
     for _session in range(4):
         prune(tmp_path, keep=5)
-        left.append(len(list(tmp_path.glob("*.jsonl"))))
+        remaining_counts.append(len(list(tmp_path.glob("*.jsonl"))))
 
-    assert left == [25, 10, 5, 5]
+    assert remaining_counts == [25, 10, 5, 5]
     assert min(path.stem for path in tmp_path.glob("*.jsonl")) == "35"
 
 
@@ -710,9 +714,9 @@ def test_a_test_whose_report_is_lost_has_not_passed(tmp_path, lost):
     }[lost]
     path.write_bytes(b"".join(lines))
     nodes = Run((Journal(path),)).read().results.nodes
-    (found,) = build_plan(nodes, Rules(choices_of(), NotesOptions())).results
+    (case_result,) = build_plan(nodes, Rules(choices_of(), NotesOptions())).results
 
-    assert "so a test may have failed" in found.problem
+    assert "so a test may have failed" in case_result.problem
 
 
 def test_results_of_setup_only_sessions_are_certain(tmp_path):
