@@ -21,12 +21,12 @@ from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrUnreachable
 from pytest_zephyr.errors import ZephyrWriteUnanswered
-from pytest_zephyr.journal import reader as disk
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.ledger import LedgerEntry
 from pytest_zephyr.journal.ledger import Memory
 from pytest_zephyr.journal.ledger import Receipt
 from pytest_zephyr.journal.ledger import Sending
+from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.push.delivery import Delivery
@@ -641,7 +641,7 @@ def test_a_delivered_result_does_not_hide_the_next_one(
     settings = make_settings()
 
     def deliver(node: NodeResult) -> Delivery:
-        memory = Run((disk.Journal(path),)).read().begin_push("", [writer])
+        memory = Run((Journal(path),)).read().begin_push("", [writer])
         with Client(settings) as client:
             return push(MergedResults([node]), client, settings, memory)
 

@@ -36,8 +36,8 @@ CONTRACT = Contract.load()
 
 
 @dataclass(frozen=True)
-class Call:
-    """A call and its answer; by default both keep to the contract."""
+class Exchange:
+    """A request and its answer; by default both keep to the contract."""
 
     method: str
     path: str
@@ -48,20 +48,20 @@ class Call:
     kind: str = "application/json"
     answer: bytes = b"{}"
 
-    def with_json(self, value: object) -> Call:
+    def with_json(self, value: object) -> Exchange:
         headers = (*self.headers, *JSON.items())
         return replace(self, headers=headers, body=json.dumps(value).encode())
 
-    def with_query(self, *query: tuple[str, str]) -> Call:
+    def with_query(self, *query: tuple[str, str]) -> Exchange:
         return replace(self, query=query)
 
-    def with_headers(self, *headers: dict[str, str]) -> Call:
+    def with_headers(self, *headers: dict[str, str]) -> Exchange:
         pairs = [pair for some in headers for pair in some.items()]
         return replace(self, headers=tuple(pairs))
 
     def answered(
         self, status: int, body: object, kind: str = "application/json"
-    ) -> Call:
+    ) -> Exchange:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         return replace(self, status=status, kind=kind, answer=data)
 
@@ -76,21 +76,25 @@ class Call:
         )
 
 
-USER = Call("GET", f"{V3}/user/current").answered(200, {"id": 1})
-PHASE = Call("POST", f"{V3}/cycle/7/phase").answered(200, {"id": 3, "name": "smoke"})
-LISTED = Call("GET", f"{V3}/execution").answered(200, {"results": []})
-FOLDER = Call("POST", f"{V3}/testcasetree", (("parentid", "0"),)).answered(
+USER = Exchange("GET", f"{V3}/user/current").answered(200, {"id": 1})
+PHASE = Exchange("POST", f"{V3}/cycle/7/phase").answered(
+    200, {"id": 3, "name": "smoke"}
+)
+LISTED = Exchange("GET", f"{V3}/execution").answered(200, {"results": []})
+FOLDER = Exchange("POST", f"{V3}/testcasetree", (("parentid", "0"),)).answered(
     200, {"id": 5, "name": "N4"}
 )
 NEW_FOLDER = {"name": "N4", "type": "Phase", "releaseId": 1}
-EXECUTE = Call("PUT", f"{V3}/execution/bulk/execute").answered(200, [{"id": 33023}])
+EXECUTE = Exchange("PUT", f"{V3}/execution/bulk/execute").answered(200, [{"id": 33023}])
 RESULT = {"rtsId": 33023, "testerId": 7, "status": "1"}
-UNASSIGN = Call("DELETE", f"{V3}/execution", (("ids", "1"), ("ids", "2")))
-CASES = Call("POST", f"{V3}/testcase/bulk").answered(200, [])
-UPLOAD = Call("POST", "/flex/upload/document/genericattachment").answered(200, [])
+UNASSIGN = Exchange("DELETE", f"{V3}/execution", (("ids", "1"), ("ids", "2")))
+CASES = Exchange("POST", f"{V3}/testcase/bulk").answered(200, [])
+UPLOAD = Exchange("POST", "/flex/upload/document/genericattachment").answered(200, [])
 MULTIPART = {"Content-Type": "multipart/form-data; boundary=xyz"}
 LOGIN = (
-    Call("GET", f"{V3}/manifest").with_headers(BASIC).answered(200, b"", "text/html")
+    Exchange("GET", f"{V3}/manifest")
+    .with_headers(BASIC)
+    .answered(200, b"", "text/html")
 )
 
 
@@ -121,15 +125,15 @@ def examples() -> Iterator[Any]:
                 for each in operation["parameters"]
                 if each["in"] == "query" and each.get("required")
             ]
-            call = Call(method.upper(), path, tuple(needed))
+            exchange = Exchange(method.upper(), path, tuple(needed))
             name = operation["operationId"]
             for kind, value in json_examples(operation.get("requestBody", {})):
                 yield pytest.param(
-                    call.with_json(value).request_problems, id=f"{name}-{kind}"
+                    exchange.with_json(value).request_problems, id=f"{name}-{kind}"
                 )
             for status, answer in operation["responses"].items():
                 for kind, value in json_examples(answer):
-                    answered = call.answered(int(status), value)
+                    answered = exchange.answered(int(status), value)
                     yield pytest.param(
                         answered.answer_problems, id=f"{name}-{status}-{kind}"
                     )
@@ -140,7 +144,7 @@ def test_examples_of_the_contract_keep_to_it(problems):
     assert problems() == []
 
 
-VALID_CALLS: dict[str, Call] = {
+VALID_EXCHANGES: dict[str, Exchange] = {
     "bearer": USER,
     "basic": USER.with_headers(BASIC),
     "cookie": USER.with_headers(COOKIE),
@@ -156,10 +160,10 @@ VALID_CALLS: dict[str, Call] = {
     "empty-value": FOLDER.with_query(
         ("parentid", "0"), ("assignedusers", "")
     ).with_json(NEW_FOLDER),
-    "trailing-slash": Call("POST", f"{V3}/testcase/")
+    "trailing-slash": Exchange("POST", f"{V3}/testcase/")
     .with_json(new_case()[0])
     .answered(200, {"id": 1}),
-    "literal-before-template": Call("GET", f"{V3}/testcasetree/lite")
+    "literal-before-template": Exchange("GET", f"{V3}/testcasetree/lite")
     .with_query(("type", "Phase"), ("releaseid", "1"))
     .answered(200, []),
     "free-properties": CASES.with_json(
@@ -169,14 +173,14 @@ VALID_CALLS: dict[str, Call] = {
         new_case(testSteps={"steps": [{"orderId": 1, "step": "a"}]})
     ),
     "multipart": replace(UPLOAD.with_headers(BEARER, MULTIPART), body=b"--xyz--"),
-    "no-body": Call("POST", f"{V3}/assignmenttree/3/assign").answered(200, 12),
+    "no-body": Exchange("POST", f"{V3}/assignmenttree/3/assign").answered(200, 12),
     "loose-answer-is-empty": UNASSIGN.answered(200, b""),
     "loose-answer-is-text": UNASSIGN.answered(200, b"deleted", "text/plain"),
     "not-found-is-empty": USER.answered(404, b""),
     "failure-is-empty": USER.answered(405, b""),
     "failure-is-a-page": USER.answered(500, b"<html>", "text/html"),
     "nested-401": USER.answered(401, {"message": '{"message": "no"}'}),
-    "wrapped-search": Call("GET", f"{V3}/advancesearch")
+    "wrapped-search": Exchange("GET", f"{V3}/advancesearch")
     .with_query(
         ("word", "a"),
         ("entitytype", "testcase"),
@@ -186,18 +190,18 @@ VALID_CALLS: dict[str, Call] = {
         ("maxresults", "100"),
     )
     .answered(200, [{"results": []}]),
-    "file": Call("GET", "/flex/download")
+    "file": Exchange("GET", "/flex/download")
     .with_query(("action", "download"), ("fileId", "a1"))
     .answered(200, b"\x00", "application/octet-stream"),
 }
 
 
-@pytest.mark.parametrize("call", VALID_CALLS.values(), ids=VALID_CALLS)
-def test_a_valid_call_has_no_violation(call):
-    assert [*call.request_problems(), *call.answer_problems()] == []
+@pytest.mark.parametrize("exchange", VALID_EXCHANGES.values(), ids=VALID_EXCHANGES)
+def test_a_valid_exchange_has_no_violation(exchange):
+    assert [*exchange.request_problems(), *exchange.answer_problems()] == []
 
 
-INVALID_CALLS: dict[str, tuple[Call, str]] = {
+INVALID_EXCHANGES: dict[str, tuple[Exchange, str]] = {
     "unknown-path": (
         replace(USER, path=f"{V3}/users/current"),
         r"request: .*Path not found",
@@ -207,7 +211,7 @@ INVALID_CALLS: dict[str, tuple[Call, str]] = {
         r"request: .*Path not found",
     ),
     "slash-too-few": (
-        Call("POST", f"{V3}/testcase").with_json(new_case()[0]),
+        Exchange("POST", f"{V3}/testcase").with_json(new_case()[0]),
         r"request: .*Operation post not found",
     ),
     "empty-segment": (
@@ -275,7 +279,7 @@ INVALID_CALLS: dict[str, tuple[Call, str]] = {
         r"request: .*1,2",
     ),
     "unknown-value": (
-        Call("GET", f"{V3}/attachment")
+        Exchange("GET", f"{V3}/attachment")
         .with_query(("itemid", "1"), ("type", "releasetestschedule"))
         .answered(200, []),
         r"request: .*is not one of",
@@ -420,7 +424,7 @@ INVALID_CALLS: dict[str, tuple[Call, str]] = {
         r"answer: .*results\[0\].lastTestResult",
     ),
     "nested-node": (
-        Call("GET", f"{V3}/testcasetree/5").answered(
+        Exchange("GET", f"{V3}/testcasetree/5").answered(
             200, {"id": 5, "name": "a", "categories": [{"id": 6, "categories": []}]}
         ),
         r"answer: .*categories\[0\]: 'name' is a required",
@@ -433,10 +437,10 @@ INVALID_CALLS: dict[str, tuple[Call, str]] = {
 
 
 @pytest.mark.parametrize(
-    ("call", "expected"), INVALID_CALLS.values(), ids=INVALID_CALLS
+    ("exchange", "expected"), INVALID_EXCHANGES.values(), ids=INVALID_EXCHANGES
 )
-def test_an_invalid_call_has_one_violation(call, expected):
-    violations = [*call.request_problems(), *call.answer_problems()]
+def test_an_invalid_exchange_has_one_violation(exchange, expected):
+    violations = [*exchange.request_problems(), *exchange.answer_problems()]
 
     assert len(violations) == 1
     assert re.match(expected, violations[0], re.DOTALL)

@@ -19,7 +19,7 @@ REPORTS = Path(__file__).parent / "reports"
 def write_report(
     pytester: pytest.Pytester, target_variables: None
 ) -> Callable[..., Path]:
-    """Return a function that writes a report with some content, or copies one of `REPORTS`."""
+    """Return a function that writes *content*, or copies a file of `REPORTS` if it is `None`."""
 
     def make(name: str, content: str | bytes | None = None) -> Path:
         path = pytester.path / name

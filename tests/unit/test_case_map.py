@@ -40,22 +40,22 @@ def cases_of(case_map: CaseMap, *names: str) -> tuple[CaseRef, ...]:
     return case_map.cases_of(names[0], names)
 
 
-A = "tests/test_a.py::test_x"
-B = "tests/test_a.py::TestB::test_y[1,2]"
+FUNCTION = "tests/test_a.py::test_x"
+METHOD = "tests/test_a.py::TestB::test_y[1,2]"
 
 
 @pytest.mark.parametrize(
     "content",
     [
-        f'{A},101\n"{B}",102,alt:AUTH-1\n',
-        f'{A},101\r\n"{B}","102,alt:AUTH-1"\r\n',
-        f"\ufeff{A};101\r\n{B};102;alt:AUTH-1\r\n",
-        f"{B};102,alt:AUTH-1\n{A};TC-101\n",
-        f'"{B}",102;alt:AUTH-1\n{A},tc101\n',
-        f"{A}\t101\n{B}\t102\talt:AUTH-1\n",
-        f'Test,Case\n{A},101\n"{B}",TC-102\n"{B}",ALT: AUTH-1\n',
-        f"sep=;\n# ours\n\nTest Name;case\n{A};101\n;;\n{B};102;alt:AUTH-1;\n",
-        f'{A} , 101\r"{B}", "102\nalt:AUTH-1"',
+        f'{FUNCTION},101\n"{METHOD}",102,alt:AUTH-1\n',
+        f'{FUNCTION},101\r\n"{METHOD}","102,alt:AUTH-1"\r\n',
+        f"\ufeff{FUNCTION};101\r\n{METHOD};102;alt:AUTH-1\r\n",
+        f"{METHOD};102,alt:AUTH-1\n{FUNCTION};TC-101\n",
+        f'"{METHOD}",102;alt:AUTH-1\n{FUNCTION},tc101\n',
+        f"{FUNCTION}\t101\n{METHOD}\t102\talt:AUTH-1\n",
+        f'Test,Case\n{FUNCTION},101\n"{METHOD}",TC-102\n"{METHOD}",ALT: AUTH-1\n',
+        f"sep=;\n# ours\n\nTest Name;case\n{FUNCTION};101\n;;\n{METHOD};102;alt:AUTH-1;\n",
+        f'{FUNCTION} , 101\r"{METHOD}", "102\nalt:AUTH-1"',
     ],
     ids=[
         *("commas", "crlf", "excel", "comma_in_list", "semicolon_in_list"),
@@ -65,27 +65,27 @@ B = "tests/test_a.py::TestB::test_y[1,2]"
 def test_csv_of_common_programs_is_read(read, content):
     case_map = read(content)
 
-    assert cases_of(case_map, A) == (101,)
-    assert cases_of(case_map, B) == (102, "AUTH-1")
+    assert cases_of(case_map, FUNCTION) == (101,)
+    assert cases_of(case_map, METHOD) == (102, "AUTH-1")
     assert case_map.remarks() == []
 
 
 @pytest.mark.parametrize(
     "content",
     [
-        f'{{"{A}": 101, "{B}": [102, "alt:AUTH-1"]}}',
-        f'{{"{A}": "TC-101", "{B}": "102, alt:AUTH-1"}}',
-        f'[["{A}", 101], ["{B}", 102, "alt:AUTH-1"]]',
-        f'[{{"test": "{A}", "case": 101}}, {{"pattern": "{B}", "cases": [102, "alt:AUTH-1"]}}]',
-        f'\ufeff{{"{A}": 101, "{B}": 102, "{B}": "alt:AUTH-1"}}',
+        f'{{"{FUNCTION}": 101, "{METHOD}": [102, "alt:AUTH-1"]}}',
+        f'{{"{FUNCTION}": "TC-101", "{METHOD}": "102, alt:AUTH-1"}}',
+        f'[["{FUNCTION}", 101], ["{METHOD}", 102, "alt:AUTH-1"]]',
+        f'[{{"test": "{FUNCTION}", "case": 101}}, {{"pattern": "{METHOD}", "cases": [102, "alt:AUTH-1"]}}]',
+        f'\ufeff{{"{FUNCTION}": 101, "{METHOD}": 102, "{METHOD}": "alt:AUTH-1"}}',
     ],
     ids=["object", "texts", "lists", "objects", "repeated_key"],
 )
 def test_json_is_read(read, content):
     case_map = read(content, "map.JSON")
 
-    assert cases_of(case_map, A) == (101,)
-    assert cases_of(case_map, B) == (102, "AUTH-1")
+    assert cases_of(case_map, FUNCTION) == (101,)
+    assert cases_of(case_map, METHOD) == (102, "AUTH-1")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Dates, names and folders of what a push creates, and the rows that it reads for that."""
+"""Dates, names and folders of what a push creates, and rows that it reads for that."""
 
 from __future__ import annotations
 

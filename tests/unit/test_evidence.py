@@ -121,9 +121,9 @@ def comment_entry(text: str, attempt: int = 0, worker: str = "") -> EvidenceEntr
     return EvidenceEntry(NODEID, Comment(text), attempt, worker)
 
 
-def attempt(number: int, outcome: str, worker: str = "") -> list[Record]:
+def reports(attempt: int, outcome: str, worker: str = "") -> list[Record]:
     return [
-        report(when, outcome if when == "call" else "passed", attempt=number, worker=worker)
+        report(when, outcome if when == "call" else "passed", attempt=attempt, worker=worker)
         for when in ("setup", "call", "teardown")
     ]  # fmt: skip
 
@@ -131,26 +131,26 @@ def attempt(number: int, outcome: str, worker: str = "") -> list[Record]:
 @pytest.mark.parametrize(
     ("records", "comments"),
     [
-        pytest.param([comment_entry("a"), *attempt(0, "passed")], ("a",), id="one attempt"),
+        pytest.param([comment_entry("a"), *reports(0, "passed")], ("a",), id="one attempt"),
         pytest.param(
-            [comment_entry("a"), comment_entry("b", 1), *attempt(0, "rerun"), *attempt(1, "passed")],
+            [comment_entry("a"), comment_entry("b", 1), *reports(0, "rerun"), *reports(1, "passed")],
             ("b",),
             id="the last attempt",
         ),
         pytest.param(
-            [comment_entry("a"), *attempt(0, "rerun"), *attempt(1, "passed")],
+            [comment_entry("a"), *reports(0, "rerun"), *reports(1, "passed")],
             (),
             id="nothing in the last",
         ),
         pytest.param(
-            [comment_entry("a"), comment_entry("b", 1), *attempt(0, "rerun"), Start(NODEID)],
+            [comment_entry("a"), comment_entry("b", 1), *reports(0, "rerun"), Start(NODEID)],
             ("b",),
             id="killed in the second",
         ),
         pytest.param(
             [
-                comment_entry("a", 0, "gw0"), comment_entry("b", 1, "gw1"), *attempt(0, "passed", "gw0"),
-                *attempt(1, "failed", "gw1"),
+                comment_entry("a", 0, "gw0"), comment_entry("b", 1, "gw1"), *reports(0, "passed", "gw0"),
+                *reports(1, "failed", "gw1"),
             ],
             ("a", "b"),
             id="each worker has its own",
@@ -172,13 +172,13 @@ def test_evidence_is_that_of_the_last_attempt(records, comments):
 def test_tests_without_evidence_share_one_empty_value():
     """They also share their origin."""
     origin = Origin("https://ci.example/1", "c0ffee")
-    (node,) = fold(attempt(0, "passed"), origin)
+    (node,) = fold(reports(0, "passed"), origin)
 
     assert node.evidence is NO_EVIDENCE
     assert node.origin is origin
 
 
 def test_evidence_does_not_change_the_outcome():
-    (node,) = fold([Start(NODEID), comment_entry("a"), *attempt(0, "passed")])
+    (node,) = fold([Start(NODEID), comment_entry("a"), *reports(0, "passed")])
 
     assert node.outcome is Outcome.PASSED

@@ -84,7 +84,8 @@ def write(path: Path, *lines: dict[str, Any], header: Header = HEADER) -> Path:
     return path
 
 
-def line_of(record: Record) -> dict[str, Any]:
+def record_line(record: Record) -> dict[str, Any]:
+    """Return the line that the plugin writes for *record*, with the time of *record*."""
     if isinstance(record, Item):
         return cast(dict[str, Any], json.loads(journal_format.item_text(record)))
     if isinstance(record, Start):
@@ -129,7 +130,7 @@ def test_records_are_read_as_they_were_written(path):
         REPORT,
         report("setup"),
     ]
-    write(path, *map(line_of, records))
+    write(path, *map(record_line, records))
 
     assert read(path) == records
 
@@ -156,7 +157,7 @@ def test_reading_twice_gives_the_same(path):
     """Reading does not change the journal."""
     write(
         path,
-        line_of(ITEM),
+        record_line(ITEM),
         journal_format.line_of(RECEIPT),
         journal_format.line_of(SENDING),
     )
@@ -200,7 +201,7 @@ def test_git_ignores_the_directory_of_a_journal(path):
 
 def test_the_directory_of_a_journal_is_created(tmp_path):
     """So are the directories above it."""
-    path = write(tmp_path / "a" / "b" / "run.jsonl", line_of(ITEM))
+    path = write(tmp_path / "a" / "b" / "run.jsonl", record_line(ITEM))
 
     assert read(path) == [ITEM]
 
@@ -208,7 +209,7 @@ def test_the_directory_of_a_journal_is_created(tmp_path):
 def test_a_line_is_on_disk_as_soon_as_it_is_appended(path):
     """A process that is killed at any moment loses no line that it has appended."""
     writer = JournalWriter.create(path, HEADER)
-    writer.append(line_of(ITEM))
+    writer.append(record_line(ITEM))
 
     assert read(path) == [ITEM]
     writer.close()
@@ -216,7 +217,7 @@ def test_a_line_is_on_disk_as_soon_as_it_is_appended(path):
 
 @pytest.mark.parametrize("secret", ["s3cr3t", "report", "passed", "kept in", 'a"\\b'])
 def test_a_known_secret_is_not_written(path, secret):
-    """It is hidden in what tests report; keys and options stay, even if they contain it."""
+    """It is hidden in what tests report; keys and options that contain it stay."""
     header = replace(HEADER, options={"cycle": f"name:{secret}"})
     with closing(JournalWriter.create(path, header, Scrubber([secret]))) as writer:
         entry = replace(REPORT, text=f"it was {secret}", outcome="passed")
@@ -235,7 +236,7 @@ def test_a_known_secret_is_not_written(path, secret):
 def test_half_a_surrogate_pair_is_read_as_it_was_written(path):
     """Captured output may hold one, although UTF-8 has none."""
     record = report("call", "failed", text="\ud800 x")
-    write(path, line_of(record))
+    write(path, record_line(record))
 
     assert read(path) == [record]
 
@@ -250,14 +251,14 @@ def test_names_of_sessions_are_unique():
 
 def test_an_incomplete_last_line_is_skipped(path):
     """A kill leaves one, so only an incomplete line in the middle counts as unreadable."""
-    write(path, line_of(ITEM), line_of(End(1)))
+    write(path, record_line(ITEM), record_line(End(1)))
     path.write_bytes(path.read_bytes()[:-5])
     journal = Journal(path)
 
     assert records_of(journal) == [ITEM]
     assert journal.read().unreadable == []
     path.write_bytes(
-        path.read_bytes() + b"\n" + json.dumps(line_of(ITEM)).encode() + b"\n"
+        path.read_bytes() + b"\n" + json.dumps(record_line(ITEM)).encode() + b"\n"
     )
     assert records_of(journal) == [ITEM, ITEM]
     assert len(journal.read().unreadable) == 1
@@ -266,7 +267,7 @@ def test_an_incomplete_last_line_is_skipped(path):
 def test_a_journal_can_be_cut_anywhere(path):
     """No complete line is lost, wherever the file ends."""
     records: list[Record] = [ITEM, Start("t.py::test_a", 3), REPORT, End(11)]
-    write(path, *map(line_of, records))
+    write(path, *map(record_line, records))
     whole = path.read_bytes()
     first = whole.index(b"\n") + 1
 
@@ -345,7 +346,7 @@ def test_a_journal_can_be_cut_anywhere(path):
 )
 def test_a_line_that_cannot_be_read_is_skipped_and_counted(path, line):
     """The lines before and after it are read."""
-    write(path, line_of(ITEM))
+    write(path, record_line(ITEM))
     with path.open("ab") as file:
         file.write(line + b"\n" + b'{"kind":"end"}\n')
     journal = Journal(path)
@@ -358,7 +359,7 @@ def test_a_line_that_cannot_be_read_is_skipped_and_counted(path, line):
 
 def test_blank_lines_are_ignored(path):
     """An editor may leave some."""
-    write(path, line_of(ITEM))
+    write(path, record_line(ITEM))
     with path.open("ab") as file:
         file.write(b"\n  \n\r\n")
     journal = Journal(path)
@@ -496,12 +497,12 @@ def full_disk(monkeypatch: pytest.MonkeyPatch, room: int) -> Disk:
 
 @pytest.mark.parametrize("percent", range(0, 100, 3))
 def test_a_full_disk_loses_nothing_of_this_session(path, monkeypatch, percent):
-    """Lines that the disk refuses stay in memory, and are read after those on disk, once."""
-    whole = write(path.with_name("whole.jsonl"), *map(line_of, RECORDS))
+    """Lines that the disk refuses stay in memory; they are read once, after the others."""
+    whole = write(path.with_name("whole.jsonl"), *map(record_line, RECORDS))
     full_disk(monkeypatch, whole.stat().st_size * percent // 100)
     writer = JournalWriter.create(path, HEADER)
     for record in RECORDS:
-        writer.append(line_of(record))
+        writer.append(record_line(record))
     writer.close()
 
     assert writer.broken is not None
@@ -518,7 +519,7 @@ def test_a_disk_with_room_again_gets_the_unwritten_lines(
     disk = full_disk(monkeypatch, room)
     writer = JournalWriter.create(path, HEADER)
     for record in RECORDS:
-        writer.append(line_of(record))
+        writer.append(record_line(record))
     disk.room = room_later
     writer.retry()
     writer.close()
@@ -535,9 +536,9 @@ def test_a_disk_with_room_again_gets_the_unwritten_lines(
 def test_a_removed_journal_is_written_again(path, is_writable):
     """If it cannot be written, its lines stay in memory, and the writer is broken."""
     writer = JournalWriter.create(path, HEADER)
-    writer.append(*map(line_of, RECORDS[:2]))
+    writer.append(*map(record_line, RECORDS[:2]))
     shutil.rmtree(path.parent)
-    writer.append(*map(line_of, RECORDS[2:]))
+    writer.append(*map(record_line, RECORDS[2:]))
     if not is_writable:
         path.parent.write_bytes(b"in the way")
     writer.retry()
@@ -553,7 +554,7 @@ def test_no_item_is_lost_on_a_full_disk(path, monkeypatch):
     """Lines that one call appends are on disk or in memory."""
     full_disk(monkeypatch, 150)
     writer = JournalWriter.create(path, HEADER)
-    writer.append(*(line_of(Item(f"t{i}", (i,))) for i in range(20)))
+    writer.append(*(record_line(Item(f"t{i}", (i,))) for i in range(20)))
     writer.close()
 
     assert {each.nodeid: each.cases for each in fold(read(path, writer.unwritten))} == {
@@ -573,7 +574,7 @@ def test_a_journal_that_cannot_be_opened_is_kept_in_memory(tmp_path, obstruct):
     path = tmp_path / "journals" / "run.jsonl"
     obstruct(path)
     writer = JournalWriter.create(path, HEADER)
-    writer.append(*map(line_of, RECORDS))
+    writer.append(*map(record_line, RECORDS))
     writer.retry()
     writer.close()
 
@@ -587,10 +588,10 @@ def test_a_journal_that_cannot_be_opened_is_kept_in_memory(tmp_path, obstruct):
 
 def test_a_journal_is_never_overwritten(path):
     """Of two runs with one name, the second keeps its lines in memory."""
-    write(path, line_of(ITEM))
+    write(path, record_line(ITEM))
     before = path.read_bytes()
     writer = JournalWriter.create(path, HEADER)
-    writer.append(line_of(End()))
+    writer.append(record_line(End()))
 
     assert writer.broken is not None
     assert path.read_bytes() == before
@@ -601,10 +602,10 @@ def test_a_journal_is_never_overwritten(path):
 
 def test_files_of_workers_are_read_with_the_journal(path):
     """Each worker writes its items to a file of its own, next to the main one."""
-    write(path, line_of(End(1)))
+    write(path, record_line(End(1)))
     for worker in ("gw1", "gw0"):
         writer = journal_writer.worker_journal(str(path), worker)
-        writer.append(line_of(Item(worker)))
+        writer.append(record_line(Item(worker)))
         writer.close()
 
     assert read(path) == [Item("gw0"), Item("gw1"), End(1)]
@@ -614,7 +615,7 @@ def test_files_of_workers_are_read_with_the_journal(path):
 
 def test_a_broken_file_of_a_worker_is_skipped(path):
     """A worker may die while it writes its first line."""
-    write(path, line_of(ITEM))
+    write(path, record_line(ITEM))
     path.with_name("run.gw0.jsonl").write_bytes(b'{"kind":"hea')
     path.with_name("run.gw1.jsonl").write_bytes(b"")
 
@@ -623,8 +624,8 @@ def test_a_broken_file_of_a_worker_is_skipped(path):
 
 def test_workers_of_another_run_are_not_read(path):
     """A file whose name only begins like that of the journal belongs to another run."""
-    write(path, line_of(ITEM))
-    write(path.with_name("run2.gw0.jsonl"), line_of(Item("other")))
+    write(path, record_line(ITEM))
+    write(path.with_name("run2.gw0.jsonl"), record_line(Item("other")))
 
     assert read(path) == [ITEM]
 
@@ -632,7 +633,7 @@ def test_workers_of_another_run_are_not_read(path):
 def test_files_of_workers_are_found_if_the_name_has_brackets(tmp_path):
     """A copied journal may have any name; brackets in it are no pattern."""
     path = write(tmp_path / "run[1].jsonl")
-    write(tmp_path / "run[1].gw0.jsonl", line_of(ITEM))
+    write(tmp_path / "run[1].gw0.jsonl", record_line(ITEM))
 
     assert read(path) == [ITEM]
 
@@ -642,7 +643,7 @@ def test_files_of_workers_are_found_if_the_name_has_brackets(tmp_path):
 
 def test_a_push_appends(path):
     """Its lines follow those of the run."""
-    write(path, line_of(ITEM))
+    write(path, record_line(ITEM))
     writer = JournalWriter.reopen(path)
     writer.append(journal_format.line_of(RECEIPT))
     writer.close()
@@ -654,7 +655,7 @@ def test_a_push_appends(path):
 
 def test_a_push_begins_a_new_line_after_an_incomplete_one(path):
     """The receipt is read; the incomplete line does not count as unreadable."""
-    write(path, line_of(ITEM))
+    write(path, record_line(ITEM))
     with path.open("ab") as file:
         file.write(b'{"kind":"rep')
     writer = JournalWriter.reopen(path)
@@ -707,14 +708,14 @@ def test_a_journal_that_cannot_be_reopened_can_still_be_sent(path):
     ("lines", "delivered"),
     [
         pytest.param([], False, id="header only"),
-        pytest.param([line_of(ITEM)], False, id="records"),
+        pytest.param([record_line(ITEM)], False, id="records"),
         pytest.param(
             [journal_format.line_of(journal_format.AllDelivered())],
             True,
             id="delivered",
         ),
         pytest.param(
-            [journal_format.line_of(journal_format.AllDelivered()), line_of(End())],
+            [journal_format.line_of(journal_format.AllDelivered()), record_line(End())],
             False,
             id="a record follows",
         ),
@@ -728,7 +729,7 @@ def test_a_journal_that_cannot_be_reopened_can_still_be_sent(path):
         ),
         pytest.param(
             [
-                line_of(report("call", "failed", text="x" * 9_000)),
+                record_line(report("call", "failed", text="x" * 9_000)),
                 journal_format.line_of(journal_format.AllDelivered()),
             ],
             True,
@@ -737,7 +738,7 @@ def test_a_journal_that_cannot_be_reopened_can_still_be_sent(path):
         pytest.param(
             [
                 journal_format.line_of(journal_format.AllDelivered()),
-                line_of(report("call", "failed", text="x" * 9_000)),
+                record_line(report("call", "failed", text="x" * 9_000)),
             ],
             False,
             id="before a long line",
@@ -800,7 +801,7 @@ ANY_RECORD = st.one_of(
 @given(st.lists(ANY_RECORD, max_size=4))
 def test_any_record_can_be_written_and_read(records: list[Record]) -> None:
     """Records are read alike from a file and from memory."""
-    written = [line_of(each) for each in records]
+    written = [record_line(each) for each in records]
     with tempfile.TemporaryDirectory() as directory:
         path = write(Path(directory) / "run.jsonl", *written)
         nowhere = Path(directory) / "none.jsonl"

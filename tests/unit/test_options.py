@@ -271,7 +271,7 @@ def test_a_native_value_has_the_text_of_an_ini_file(native, text):
     ],
 )
 def test_an_invalid_value_is_reported_with_its_source(kind, source):
-    """The message has the value, its source, the closest allowed value, and all of them."""
+    """The message has the value, its source, the closest allowed value and all others."""
     with pytest.raises(SettingsError) as caught:
         resolve.value("auth", sources_with({kind: "tokn"}, "auth"))
 

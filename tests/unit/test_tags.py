@@ -30,8 +30,8 @@ from tests.unit.make import PASS
 from tests.unit.make import result
 
 
-A = JobMark("aaaaaaaa", "0001")
-B = JobMark("bbbbbbbb", "0002")
+JOB_A = JobMark("aaaaaaaa", "0001")
+JOB_B = JobMark("bbbbbbbb", "0002")
 
 HEX = "0123456789abcdef"
 FINDINGS = st.builds(
@@ -68,7 +68,7 @@ def test_a_tag_is_read_back_from_any_notes(tag, before, has_markup):
 
 @pytest.mark.parametrize("at", [-5, 10**19])
 def test_a_tag_with_an_absurd_time_can_be_read(at):
-    parsed = tags.find(str(Tag("12345678", at, [Finding(A, "2", at)])))
+    parsed = tags.find(str(Tag("12345678", at, [Finding(JOB_A, "2", at)])))
 
     assert parsed is not None
     assert len(parsed.findings) == 1
@@ -149,7 +149,7 @@ def write(case_result: CaseResult, row: Execution, **values: Any) -> Execution:
     return replace(row, status=change.status, comment=comment)
 
 
-def after(*results: CaseResult) -> tuple[str, str]:
+def status_and_notes_after(*results: CaseResult) -> tuple[str, str]:
     """Write *results* one after the other; return status and notes afterwards."""
     row = execution(1, 101, status="", comment="")
     for each in results:
@@ -160,40 +160,58 @@ def after(*results: CaseResult) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("results", "status"),
     [
-        ([job_result(A, FAIL), job_result(B, PASS)], FAIL),
-        ([job_result(A, PASS), job_result(B, FAIL)], FAIL),
-        ([job_result(A, FAIL), job_result(A, PASS, 2000)], PASS),
-        ([job_result(A, FAIL), job_result(B, FAIL)], FAIL),
-        ([job_result(A, FAIL), job_result(B, FAIL), job_result(B, PASS, 2000)], FAIL),
+        ([job_result(JOB_A, FAIL), job_result(JOB_B, PASS)], FAIL),
+        ([job_result(JOB_A, PASS), job_result(JOB_B, FAIL)], FAIL),
+        ([job_result(JOB_A, FAIL), job_result(JOB_A, PASS, 2000)], PASS),
+        ([job_result(JOB_A, FAIL), job_result(JOB_B, FAIL)], FAIL),
         (
             [
-                job_result(A, FAIL),
-                job_result(B, FAIL),
-                job_result(B, PASS, 2000),
-                job_result(A, PASS, 3000),
+                job_result(JOB_A, FAIL),
+                job_result(JOB_B, FAIL),
+                job_result(JOB_B, PASS, 2000),
+            ],
+            FAIL,
+        ),
+        (
+            [
+                job_result(JOB_A, FAIL),
+                job_result(JOB_B, FAIL),
+                job_result(JOB_B, PASS, 2000),
+                job_result(JOB_A, PASS, 3000),
             ],
             PASS,
         ),
         (
-            [job_result(A, BLOCKED), job_result(B, FAIL), job_result(B, PASS, 2000)],
+            [
+                job_result(JOB_A, BLOCKED),
+                job_result(JOB_B, FAIL),
+                job_result(JOB_B, PASS, 2000),
+            ],
             BLOCKED,
         ),
-        (
-            [job_result(A, FAIL), job_result(B, BLOCKED), job_result(A, PASS, 2000)],
-            BLOCKED,
-        ),
-        ([job_result(A, FAIL), job_result(B, PASS, run="L")], PASS),
-        ([job_result(A, FAIL, 2000), job_result(A, PASS, 1000)], FAIL),
         (
             [
-                job_result(A, PASS, 2000, notes="passed t (0.00 s)"),
-                job_result(A, FAIL, 1000),
+                job_result(JOB_A, FAIL),
+                job_result(JOB_B, BLOCKED),
+                job_result(JOB_A, PASS, 2000),
+            ],
+            BLOCKED,
+        ),
+        ([job_result(JOB_A, FAIL), job_result(JOB_B, PASS, run="L")], PASS),
+        ([job_result(JOB_A, FAIL, 2000), job_result(JOB_A, PASS, 1000)], FAIL),
+        (
+            [
+                job_result(JOB_A, PASS, 2000, notes="passed t (0.00 s)"),
+                job_result(JOB_A, FAIL, 1000),
             ],
             PASS,
         ),
-        ([job_result(A, FAIL, 1000), job_result(A, PASS, 1005)], FAIL),
-        ([job_result(A, FAIL), job_result(A, PASS, 2000, partial=True)], FAIL),
-        ([job_result(A, FAIL), job_result(B, FAIL), job_result(A, FAIL)], FAIL),
+        ([job_result(JOB_A, FAIL, 1000), job_result(JOB_A, PASS, 1005)], FAIL),
+        ([job_result(JOB_A, FAIL), job_result(JOB_A, PASS, 2000, partial=True)], FAIL),
+        (
+            [job_result(JOB_A, FAIL), job_result(JOB_B, FAIL), job_result(JOB_A, FAIL)],
+            FAIL,
+        ),
     ],
     ids=[
         "fail, other job passes",
@@ -213,15 +231,15 @@ def after(*results: CaseResult) -> tuple[str, str]:
     ],
 )
 def test_the_worst_job_of_a_run_decides(results, status):
-    """An attempt replaces only findings of its own job; another run replaces all findings."""
-    assert after(*results)[0] == status.id
+    """An attempt replaces the findings of its own job; another run replaces all."""
+    assert status_and_notes_after(*results)[0] == status.id
 
 
 def test_an_attempt_that_could_not_collect_everything_replaces_nothing():
     """The tests that failed may be in the file that was not collected."""
-    _, notes = after(job_result(A, FAIL))
+    _, notes = status_and_notes_after(job_result(JOB_A, FAIL))
     row = execution(1, 101, status=FAIL.id, comment=notes)
-    mine = job_result(A, PASS, 2000)
+    mine = job_result(JOB_A, PASS, 2000)
     incomplete = {mine.nodes[0].origin.session}
     change = decide(mine, row, rules_for(mine, incomplete=incomplete))
 
@@ -229,9 +247,9 @@ def test_an_attempt_that_could_not_collect_everything_replaces_nothing():
     assert change.status == FAIL.id
 
 
-FIRST = replace(A, attempt=1)
-SECOND_ELSEWHERE = JobMark(A.kind, "0009", 2)
-FIRST_ELSEWHERE = JobMark(A.kind, "0007", 1)
+FIRST = replace(JOB_A, attempt=1)
+SECOND_ELSEWHERE = JobMark(JOB_A.kind, "0009", 2)
+FIRST_ELSEWHERE = JobMark(JOB_A.kind, "0007", 1)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +257,7 @@ FIRST_ELSEWHERE = JobMark(A.kind, "0007", 1)
     [
         ([job_result(FIRST, FAIL), job_result(SECOND_ELSEWHERE, PASS)], PASS),
         ([job_result(SECOND_ELSEWHERE, FAIL), job_result(FIRST, PASS, 2000)], FAIL),
-        ([job_result(A, FAIL), job_result(SECOND_ELSEWHERE, PASS)], FAIL),
+        ([job_result(JOB_A, FAIL), job_result(SECOND_ELSEWHERE, PASS)], FAIL),
         (
             [
                 job_result(FIRST, FAIL),
@@ -266,28 +284,30 @@ FIRST_ELSEWHERE = JobMark(A.kind, "0007", 1)
     ],
 )
 def test_a_later_attempt_of_the_ci_service_may_be_in_another_place(results, status):
-    assert after(*results)[0] == status.id
+    assert status_and_notes_after(*results)[0] == status.id
 
 
 def test_notes_of_a_failure_are_removed_when_its_job_passes():
     """The result of another job counts again, and its notes are lost."""
-    status, notes = after(
-        job_result(A, FAIL), job_result(B, BLOCKED), job_result(A, PASS, 2000)
+    status, notes = status_and_notes_after(
+        job_result(JOB_A, FAIL),
+        job_result(JOB_B, BLOCKED),
+        job_result(JOB_A, PASS, 2000),
     )
 
     assert status == BLOCKED.id
     assert notes.startswith("another job of this run found this")
     row = execution(1, 101, status=status, comment=notes)
-    again = decide(job_result(B, PASS, 3000), row, rules_for())
+    again = decide(job_result(JOB_B, PASS, 3000), row, rules_for())
     assert again is not None
     assert (again.text or "").startswith("passed")
 
 
 def test_a_status_that_a_person_changed_makes_the_tag_invalid():
     """The tag belongs to a result that is not on the server any more."""
-    _, notes = after(job_result(A, FAIL))
+    _, notes = status_and_notes_after(job_result(JOB_A, FAIL))
     corrected = execution(1, 101, status=PASS.id, comment=notes)
-    decided = decide(job_result(B, BLOCKED), corrected, rules_for())
+    decided = decide(job_result(JOB_B, BLOCKED), corrected, rules_for())
 
     assert decided is not None
     assert (decided.status, decided.overruled_by) == (BLOCKED.id, "")
@@ -295,9 +315,9 @@ def test_a_status_that_a_person_changed_makes_the_tag_invalid():
 
 def test_a_worse_result_that_a_pass_has_overwritten_is_restored():
     """The server keeps notes that a write does not name, and with them the tag."""
-    _, notes = after(job_result(A, FAIL))
+    _, notes = status_and_notes_after(job_result(JOB_A, FAIL))
     overwritten = execution(1, 101, status=PASS.id, comment=notes)
-    decided = decide(job_result(B, PASS), overwritten, rules_for(), written=True)
+    decided = decide(job_result(JOB_B, PASS), overwritten, rules_for(), written=True)
 
     assert decided is not None
     assert decided.status == FAIL.id
@@ -306,12 +326,12 @@ def test_a_worse_result_that_a_pass_has_overwritten_is_restored():
 
 @pytest.mark.parametrize("status", [FAIL, PASS], ids=lambda status: status.name)
 def test_notes_of_people_stay_if_none_are_to_be_written(status):
-    without_notes = job_result(A, status, notes=None)
+    without_notes = job_result(JOB_A, status, notes=None)
     row = write(without_notes, execution(1, 101, status="", comment="foreign"))
 
     assert tags.strip(row.comment) == "foreign"
     assert (tags.find(row.comment) is not None) is (status is FAIL)
-    assert write(job_result(A, PASS, 2000), row).comment == "foreign"
+    assert write(job_result(JOB_A, PASS, 2000), row).comment == "foreign"
 
 
 @pytest.mark.parametrize(
@@ -326,8 +346,8 @@ def test_notes_of_people_stay_if_none_are_to_be_written(status):
 )
 def test_a_later_result_of_another_run_is_not_overwritten(run, at, rules, is_older):
     """The tag decides, not the dates of the server."""
-    row = write(job_result(B, BLOCKED, at, run=run), execution(1, 101, comment=""))
-    mine = job_result(A, FAIL)
+    row = write(job_result(JOB_B, BLOCKED, at, run=run), execution(1, 101, comment=""))
+    mine = job_result(JOB_A, FAIL)
     dated_row = replace(row, executed_on=1)
     changes = compute([mine], [dated_row], "phase P", rules=rules_for(mine, **rules))
 
@@ -337,8 +357,8 @@ def test_a_later_result_of_another_run_is_not_overwritten(run, at, rules, is_old
 
 def test_dates_count_only_between_runs():
     """Jobs of one run are compared by their findings."""
-    row = write(job_result(B, BLOCKED, 5000), execution(1, 101, comment=""))
-    mine = job_result(A, FAIL)
+    row = write(job_result(JOB_B, BLOCKED, 5000), execution(1, 101, comment=""))
+    mine = job_result(JOB_A, FAIL)
     dated_row = replace(row, executed_on=5000)
     changes = compute([mine], [dated_row], "phase P", rules=rules_for(mine))
 
@@ -347,7 +367,7 @@ def test_dates_count_only_between_runs():
 
 def test_a_clock_that_is_ahead_does_not_stop_later_runs():
     """No tag has a time that is in the future for the server."""
-    future = job_result(A, FAIL, 10**9)
+    future = job_result(JOB_A, FAIL, 10**9)
     change = decide(future, execution(1, 101, comment=""), rules_for(future, now=2000))
     assert change is not None
     parsed = tags.find(change.text or "")
