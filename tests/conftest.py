@@ -70,10 +70,10 @@ def contract() -> Contract:
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the variables of this machine that change what the plugin does."""
-    foreign = ("ZEPHYR", "GITHUB_", "CI_", "BUILD", "SYSTEM_", "BITBUCKET_", "CIRCLE")
+    prefixes = ("ZEPHYR", "GITHUB_", "CI_", "BUILD", "SYSTEM_", "BITBUCKET_", "CIRCLE")
     proxies = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
     for name in list(os.environ):
-        if name.startswith(foreign) or name.lower() in proxies:
+        if name.startswith(prefixes) or name.lower() in proxies:
             monkeypatch.delenv(name)
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)

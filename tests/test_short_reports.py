@@ -16,7 +16,7 @@ import pytest
     ids=["output", "text", "list", "message"],
 )
 def test_output_of_a_failure_is_short(pytester, monkeypatch, body):
-    """Also on a CI service, where pytest does not shorten it."""
+    """It is short on a CI service, too, where pytest itself shortens nothing."""
     monkeypatch.setenv("CI", "true")
     pytester.makeconftest("from tests.short_reports import pytest_runtest_makereport")
     pytester.makepyfile(f"def test_a():\n    {body}\n")

@@ -721,18 +721,18 @@ def test_a_printed_command_finds_the_settings_of_its_run(
 def test_a_line_that_cannot_be_read_is_reported(pytester, push, journal, target):
     """The other lines are sent, and the delivery is not complete."""
     lines = journal.read_bytes().splitlines(keepends=True)
-    damaged = next(n for n, line in enumerate(lines) if b'"report"' in line)
-    lines[damaged] = lines[damaged][:20] + b"\n"
+    index = next(n for n, line in enumerate(lines) if b'"report"' in line)
+    lines[index] = lines[index][:20] + b"\n"
     journal.write_bytes(b"".join(lines))
     code, printed = push(journal)
 
     assert code == 1
-    assert f"{journal}, line {damaged + 1} cannot be read" in printed
+    assert f"{journal}, line {index + 1} cannot be read" in printed
     code, printed = push("--json", journal)
     assert code == 1
     document = json.loads(printed)
     assert document["complete"] is False
-    assert document["runs"][0]["unreadable"] == {str(journal): [damaged + 1]}
+    assert document["runs"][0]["unreadable"] == {str(journal): [index + 1]}
 
 
 @needs_xdist

@@ -28,7 +28,8 @@ SUITE = """
     def test_b(): {body}
 """
 
-STATUSES = (400, 401, 403, 404, 413, 429, 500, 503)
+#: Statuses of HTTP that say that a request failed.
+HTTP_ERRORS = (400, 401, 403, 404, 413, 429, 500, 503)
 
 #: Functions that a run calls; a test replaces each by one that raises an error.
 FUNCTIONS = [
@@ -120,7 +121,7 @@ def test_on_error_decides_the_exit_code(
 
 
 BAD_SERVERS = {
-    **{str(status): Fault(status=status) for status in STATUSES},
+    **{str(status): Fault(status=status) for status in HTTP_ERRORS},
     **{
         kind: Fault(kind=kind, seconds=3600)
         for kind in ("html", "redirect", "cut_before", "hang", "not_utf8")

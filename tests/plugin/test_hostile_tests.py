@@ -940,7 +940,7 @@ def test_item_that_is_listed_twice_is_two_tests(pytester, run_zephyr, target):
 
 @needs_xdist
 def test_crash_is_reported_for_the_item_that_crashed(pytester, run_zephyr, target):
-    """Even if several items have the same node id."""
+    """Several items may have the same node id."""
     pytester.makeconftest(
         """
         def pytest_collection_modifyitems(items):

@@ -129,7 +129,7 @@ def test_results_delivered_to_one_phase_can_be_sent_to_another(
 def test_results_delivered_to_one_server_can_be_sent_to_another(
     run_command, pytester, run_shard, target, filled_database, tmp_path
 ):
-    """Even if the ids are the same, as on a copy of the server."""
+    """Both servers have the same ids, as a server and its copy."""
     run_shard("red", holds=False)
     (journal,) = (pytester.path / ".zephyr").glob("*.jsonl")
     phase = f"--zephyr-phase={target.phase}"
@@ -357,7 +357,7 @@ def repair(pytester: pytest.Pytester) -> None:
 def test_last_attempt_of_a_job_counts(
     pytester, run_zephyr, run_command, target, again, push
 ):
-    """As with ``pytest || pytest --lf`` and the retry step of a CI service."""
+    """``pytest || pytest --lf`` and the retry step of a CI service start two attempts."""
     flag = f"--zephyr-push={push}"
     first = run_zephyr(flag, check_exit_code=False)
     repair(pytester)
@@ -496,7 +496,7 @@ def test_job_says_that_a_worse_result_of_another_job_stays(
 def test_journal_that_an_earlier_push_delivered_still_counts(
     run_command, run_shard, target, monkeypatch, directories
 ):
-    """Even if a person has replaced the notes on the server."""
+    """A person has replaced the notes on the server before the last push."""
     for name in ("red", "green"):
         if directories:
             monkeypatch.setenv("ZEPHYR_JOURNAL", name)
@@ -737,13 +737,13 @@ def test_damaged_journal_does_not_keep_others_of_its_run_from_being_sent(
     run_shard("red", holds=False)
     (first,) = (pytester.path / ".zephyr").glob("*.jsonl")
     lines = first.read_bytes().splitlines(keepends=True)
-    damaged = next(n for n, line in enumerate(lines) if b'"receipt"' in line)
-    lines[damaged] = lines[damaged][:-4] + b"\n"
+    index = next(n for n, line in enumerate(lines) if b'"receipt"' in line)
+    lines[index] = lines[index][:-4] + b"\n"
     first.write_bytes(b"".join(lines))
     run_shard("green", "--zephyr-push=never", holds=True)
     ran = run_command("push")
 
     assert ran.ret == 0
-    assert f"{first}, line {damaged + 1} cannot be read" in ran.text
+    assert f"{first}, line {index + 1} cannot be read" in ran.text
     assert target.statuses()[101] == "2"
     assert run_command("push").text == "nothing to send\n"

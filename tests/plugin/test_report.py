@@ -247,5 +247,5 @@ def test_push_with_a_wrong_setting_in_a_journal_is_annotated(
 
     problem = f"{journal}: nothing sent: invalid zephyr_comment 'sometimes'"
     assert f"::error title=pytest-zephyr::{problem}" in done.out
-    shown = on_github.read_text("utf-8")
-    assert "nothing sent: invalid zephyr\\_comment 'sometimes'" in shown
+    summary = on_github.read_text("utf-8")
+    assert "nothing sent: invalid zephyr\\_comment 'sometimes'" in summary

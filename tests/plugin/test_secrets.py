@@ -121,8 +121,8 @@ def secrets(target, monkeypatch, pytester, proxy, request):
     login = request.param
     monkeypatch.setenv("TMPDIR", str(pytester.mkdir("tmp")))
     monkeypatch.setenv("ZEPHYR_PROXY", with_proxy_password(proxy.url))
-    found = password_forms("mallory", PROXY_PASSWORD) | {store.token}
-    found |= password_forms(store.user.username, store.user.password)
+    values = password_forms("mallory", PROXY_PASSWORD) | {store.token}
+    values |= password_forms(store.user.username, store.user.password)
     if login == "file":
         file = pytester.path / "token.secret"
         file.write_text(store.token, encoding="utf-8")
@@ -133,7 +133,7 @@ def secrets(target, monkeypatch, pytester, proxy, request):
         monkeypatch.setenv("ZEPHYR_AUTH", login)
         monkeypatch.setenv("ZEPHYR_USERNAME", store.user.username)
         monkeypatch.setenv("ZEPHYR_PASSWORD", store.user.password)
-    return found
+    return values
 
 
 @needs_xdist

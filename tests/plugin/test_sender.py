@@ -215,7 +215,7 @@ def test_sender_starts_with_a_closed_stdin(run_python, target):
 
 @needs_posix
 def test_sender_starts_if_pytest_is_process_1(run_python, target):
-    """As in a container. The parent of the sender is 1, as if it were an orphan."""
+    """In a container it is. The parent of the sender is 1, as if it were an orphan."""
     command = ["unshare", "--fork", "--pid", "--kill-child", sys.executable]
     if run_python("-c", "pass", command=command).returncode:
         pytest.skip("this user may not make a namespace of processes")
@@ -517,7 +517,7 @@ def is_running(pid: int) -> bool:
 def test_kill_leaves_no_process_and_loses_no_result(
     pytester, run_python, target, run_command, killed, forked
 ):
-    """Even if a child process of the suite still holds the pipe open."""
+    """A child process of the suite may still hold the pipe open."""
     if forked:
         # Fork while the first sender runs, so that the child has all our descriptors.
         pytester.makeconftest(

@@ -148,9 +148,9 @@ def test_missing_mandatory_environment_is_reported_before_the_tests(
 def test_refused_cycle_in_a_release_that_has_ended_is_explained(
     pytester, run_zephyr, target
 ):
-    over = date.today() - timedelta(days=30)
+    end = date.today() - timedelta(days=30)
     release = target.sandbox.store.add_release(
-        target.project, "0.9", start=over - timedelta(days=9), end=over
+        target.project, "0.9", start=end - timedelta(days=9), end=end
     )
     target.sandbox.store.add_case(release, testcase_id=201)
     target.sandbox.faults.add(
@@ -164,7 +164,7 @@ def test_refused_cycle_in_a_release_that_has_ended_is_explained(
         check_exit_code=False,
     )
 
-    assert f"ended on {over}; a cycle needs a release that has not ended" in ran.text
+    assert f"ended on {end}; a cycle needs a release that has not ended" in ran.text
     assert "1 test case: 1 not sent" in ran.text
 
 
