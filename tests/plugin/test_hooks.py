@@ -20,7 +20,7 @@ CASES_HOOK = """
         if found := re.search(r"_TC(\\d+)", item.name):
             return int(found[1])
         if "alt" in item.name:
-            return pytest.mark.zephyr(alt="ALT-1")
+            return pytest.mark.zephyr(alt="ALT-1", comment="of the hook")
         if "nothing" in item.name:
             return []
         if "several" in item.name:
@@ -32,9 +32,9 @@ CASES_HOOK = """
 def test_cases_of_a_hook_replace_those_of_the_marker(
     pytester, run_zephyr, target, args
 ):
-    """`None` keeps those of the marker, and an empty list removes them.
+    """`None` keeps those of the marker, and an empty list removes them, without a warning.
 
-    A hook may return markers, too.
+    A hook may return markers with other arguments, too.
     """
     target.schedule(110, alt="ALT-1")
     pytester.makeconftest(CASES_HOOK)
@@ -45,7 +45,7 @@ def test_cases_of_a_hook_replace_those_of_the_marker(
         pytestmark = pytest.mark.zephyr(101)
 
         def test_by_name_TC102(): pass
-        def test_alt(): pass
+        def test_alt(): assert False
         def test_nothing(): assert False
         def test_several(): pass
         def test_marker(): pass
@@ -54,11 +54,13 @@ def test_cases_of_a_hook_replace_those_of_the_marker(
         def test_ignored_TC106(): pass
         """
     )
-    run_zephyr(*args)
+    ran = run_zephyr(*args)
 
     assert target.statuses() == {
-        101: "1", 102: "1", 103: None, 104: "1", 105: "1", 106: None, 110: "1"
+        101: "1", 102: "1", 103: None, 104: "1", 105: "1", 106: None, 110: "2"
     }  # fmt: skip
+    assert "of the hook" in target.execution(110).comment
+    assert "PytestZephyrWarning" not in ran.text
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 from typing import Any
 from typing import TYPE_CHECKING
 
@@ -117,8 +118,8 @@ class Marks:
             # A marker without a test case leaves the cases to the next level.
             if self._inherit == "closest" and (data.cases or data.problems):
                 break
-        if self._ask_hook(item, data):
-            return data
+        if with_hook := self._ask_hook(item, data):
+            return with_hook
         if not data.cases and not data.problems and self.case_map is not None:
             nodeids = plain_id(item, item.name), item.nodeid
             data.cases += self.case_map.cases_of(self.names.of(item), nodeids)
@@ -128,29 +129,30 @@ class Marks:
                 data.problems.append(_NO_CASE)
         return data
 
-    def _ask_hook(self, item: pytest.Item, data: MarkerData) -> bool:
-        """Take the test cases from a hook.
+    def _ask_hook(self, item: pytest.Item, data: MarkerData) -> MarkerData | None:
+        """Return *data* with what a hook says, and with no other test cases.
 
-        Returns false if there is no hook, or if it has returned `None` or failed.
+        Returns `None` if there is no hook, or if it has returned `None` or failed.
         """
         if not item.config.hook.pytest_zephyr_cases.get_hookimpls():
-            return False
+            return None
         hook = item.ihook.pytest_zephyr_cases
-        hook_data = MarkerData()
+        with_hook = replace(data, cases=[], problems=[])
         try:
             answer = hook(item=item)
             if answer is None:
-                return False
-            if not isinstance(answer, pytest.MarkDecorator):
-                cases = answer if isinstance(answer, int | str) else list(answer)
-                answer = pytest.mark.zephyr(cases)
-            self._add(answer.mark, item, hook_data)
+                return None
+            if isinstance(answer, pytest.MarkDecorator):
+                self._add(answer.mark, item, with_hook)
+            elif isinstance(answer, int | str):
+                self._add_ids(answer, with_hook)
+            else:
+                self._add_ids(list(answer), with_hook)
         except ERRORS as error:
             data.problems.append(describe_hook_error(hook, error))
-            return False
-        data.cases = hook_data.cases
-        data.problems = [f"pytest_zephyr_cases: {text}" for text in hook_data.problems]
-        return True
+            return None
+        problems = [f"pytest_zephyr_cases: {text}" for text in with_hook.problems]
+        return replace(with_hook, problems=problems)
 
     def _add(self, mark: pytest.Mark, item: pytest.Item, data: MarkerData) -> None:
         """Add to *data* what *mark* says.
