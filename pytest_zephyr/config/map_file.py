@@ -83,7 +83,7 @@ def read_map(path: Path, source: Source, ids: CaseIdParser) -> CaseMap:
     if problems:
         listed = [f"{where}, {one_line(each)}." for each in problems[:_MAX_PROBLEMS]]
         if (more := len(problems) - _MAX_PROBLEMS) > 0:
-            listed.append(f"and {more} more problems in {path}.")
+            listed.append(f"and {more} more in {path}.")
         raise SettingsError("\n".join(listed))
     return CaseMap(rows, path.name)
 

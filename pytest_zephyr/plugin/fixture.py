@@ -237,7 +237,9 @@ class ZephyrRecord(Zephyr):
         self.nodeid = report.nodeid
         self.when = report.when
         self.outcome = report.outcome
-        self.text = report.longreprtext
+        longrepr = report.longrepr
+        # A skip is a path, a line and the reason.
+        self.text = longrepr[2] if isinstance(longrepr, tuple) else report.longreprtext
 
     @property
     def failed(self) -> bool:

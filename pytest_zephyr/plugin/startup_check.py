@@ -204,8 +204,10 @@ class StartupCheck:
         try:
             with sender:
                 answer = sender.ask(request, protocol.LookedUp, self._seconds)
-        except SenderError:
-            # The push reports the problem if it is still there.
+        except SenderError as error:
+            # The push reports any other problem, if it is still there.
+            if isinstance(error, SenderBug):
+                self.bugs.note("the look-up of test cases before the tests", error)
             return
         self.facts = answer.facts
         if self._settings.on_error != "ignore":

@@ -14,6 +14,7 @@ from pytest_zephyr.client.executions import ExecutionWrite
 from pytest_zephyr.journal import ledger
 from pytest_zephyr.push import diff
 from pytest_zephyr.target.snapshot import Snapshot
+from pytest_zephyr.text import plural
 
 
 class ResultWriter(BatchWriter[diff.Change]):
@@ -61,8 +62,8 @@ class ResultWriter(BatchWriter[diff.Change]):
     ) -> None:
         self._not_sent = [each for each in rows if not each.overruled_by]
         self.error = errors.ZephyrError(
-            f"{refused} The last {self._refusals} tries were all refused, so"
-            f" {len(self._not_sent)} results were not sent."
+            f"{refused} The last {self._refusals} tries were all refused, which"
+            f" left {plural(len(self._not_sent), 'result')} unsent."
         )
 
     def write(self, rows: Sequence[diff.Change]) -> None:

@@ -119,7 +119,7 @@ def first_lines(lines: Sequence[Line]) -> list[Line]:
         return list(lines)
     last = Line(f"and {more} more")
     if lines[0].is_problem:
-        last = Line(f"and {more} more problems", "warning", code="more")
+        last = replace(last, level="warning", code="more")
     return [*lines[:_MAX_LINES], last]
 
 

@@ -882,7 +882,7 @@ def test_the_writer_gives_up_on_a_server_that_refuses_everything(
         f"answered {status} to" in each.reason for each in delivery.changes.refused
     } == {True}
     assert delivery.pending == 120 - len(delivery.changes.refused)
-    assert f"{delivery.pending} results were not sent" in str(delivery.error)
+    assert f"left {delivery.pending} results unsent" in str(delivery.error)
     assert len(target_120.sandbox.requests) < 120
     assert max(result_counts(target_120).values()) == 0
 

@@ -194,6 +194,28 @@ def test_record_hook_that_raises_is_a_warning(
     assert target.statuses()[101] == ("1" if passed else "2")
 
 
+def test_the_text_of_a_skipped_test_is_its_reason(pytester, run_zephyr, target):
+    pytester.makeconftest(
+        """
+        def pytest_zephyr_record(item, record):
+            if record.outcome == "skipped":
+                print("text:", record.text)
+        """
+    )
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        def test_a(): pytest.skip("no browser")
+        """
+    )
+    ran = run_zephyr("-s")
+
+    assert "text: Skipped: no browser" in ran.text
+    assert target.statuses()[101] is None
+
+
 def test_ctrl_c_in_a_record_hook_ends_the_run(pytester, run_zephyr, target):
     pytester.makeconftest(
         """

@@ -171,7 +171,7 @@ def test_problems_are_listed_together_up_to_twenty(read):
     lines = str(raised.value).splitlines()
     assert len(lines) == 21
     assert "line 20: 'x' is not" in lines[19]
-    assert lines[20].startswith("and 10 more problems in ")
+    assert lines[20].startswith("and 10 more in ")
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, lambda path: None], ids=["dir", "none"])
