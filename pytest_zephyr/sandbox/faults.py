@@ -323,8 +323,9 @@ def _edit_rows(response: Response, fault: Fault) -> None:
     except ValueError:
         return
     listing = value
-    if isinstance(listing, list) and len(listing) == 1 and "results" in listing[0]:
-        listing = listing[0]
+    match value:
+        case [{"results": _} as envelope]:
+            listing = envelope
     if (
         isinstance(listing, dict)
         and "resultSize" in listing

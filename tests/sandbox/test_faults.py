@@ -194,6 +194,18 @@ def test_faults_change_lists(sandbox: Sandbox, api: Api, target: SandboxTarget) 
     assert phases[0] != target.phase
 
 
+@pytest.mark.parametrize("kind", ["lie_result_size", "foreign_rows"])
+def test_a_list_of_one_id_is_no_envelope(
+    sandbox: Sandbox, api: Api, target: SandboxTarget, kind: Kind
+) -> None:
+    path = f"/project/project/{api.get('/user/current').json()['id']}"
+    ids = api.get(path).json()
+    sandbox.faults.add(Fault(kind=kind))
+
+    assert len(ids) == 1
+    assert set(api.get(path).json()) == set(ids)
+
+
 def test_omitted_rows_of_a_write_are_saved(
     sandbox: Sandbox, api: Api, target: SandboxTarget, new_result: dict[str, object]
 ) -> None:
