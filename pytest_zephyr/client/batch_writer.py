@@ -24,7 +24,7 @@ BATCH_SIZE = 500
 MAX_UPLOAD_FILES = 100
 MAX_UPLOAD_BYTES = 1024 * 1024
 
-#: How often at most a batch is sent without progress.
+#: How often at most the same rows are sent as one batch.
 _MAX_TRIES = 3
 
 #: Refusals in a row after which the writer tests whether the server refuses everything.
@@ -125,7 +125,8 @@ class BatchWriter(ABC, Generic[Row]):
     def send(self, batch: Sequence[Row]) -> None:
         """Send *batch* until all its rows are written or refused.
 
-        Raises the last error after three tries without progress.
+        Raises the last error after three tries. A try that has finished some rows counts as
+        the first one of the others.
         """
         tries = 0
         error: ZephyrRefused | ZephyrWriteUnanswered | None = None
