@@ -54,8 +54,8 @@ class Check:
 class LookUp:
     """After `Checked`: look up test cases in Zephyr; answered with `LookedUp`.
 
-    Without *all* only test cases that Zephyr does not know are problems, and the number
-    of look-ups may be limited. With *all* every test case that is not in the phase is a
+    Without *all* only unknown and ambiguous test cases are problems, and the number of
+    look-ups may be limited. With *all* every test case that is not in the phase is a
     problem.
     """
 
@@ -153,6 +153,7 @@ def decode(line: bytes) -> Message:
         document = json.loads(line)
         message: Message = codec.reader(_KINDS[document["kind"]])(document)
     except (ValueError, KeyError, TypeError) as error:
-        # The original error may hold the line, and the line a credential.
+        # The original error may keep the whole line as an attribute, and the line may
+        # have a credential, so only the text of the error goes on.
         raise ProtocolError(f"no message of version {VERSION}: {error!r}") from None
     return message

@@ -99,7 +99,7 @@ def _state(journal: Journal) -> str:
 
 
 def _discard(paths: list[Path]) -> int:
-    """Remove the journals *paths*, or none if one of them cannot be removed.
+    """Remove the journals *paths*, or none if one is in use or not a readable journal.
 
     Raises SettingsError if there are no *paths*.
     """

@@ -112,10 +112,11 @@ class Calls(Transport):
     ) -> Iterator[dict[str, Any]]:
         """Yield the rows of a list that comes in pages.
 
-        *part_with_id* returns the part of a row that has its id. A row with a repeated id
-        is left out. The last page has fewer than `PAGE_SIZE` rows, and not as many as the
-        page size that the server states; or it has no new rows, because it is empty or the
-        server ignores the offset. The total that the server states is not used.
+        *part_with_id* returns the part of a row that has its id. A row whose id was on
+        an earlier page is left out. A page is the last if it has no new rows, because
+        it is empty or the server ignores the offset. It is also the last if it is not
+        full, neither by `PAGE_SIZE` nor by the page size that the server states. The
+        total that the server states is not used.
         """
         seen_ids: set[int | None] = set()
         offset = 0

@@ -222,7 +222,7 @@ class ProjectCalls(Calls):
         self._write("POST", "requirement/bulk", body=body)
 
     def field_names(self) -> dict[str, str]:
-        """Return the field names of test cases' custom fields, by field and display name."""
+        """Map display name and API name of each custom field to its API name."""
         names: dict[str, str] = {}
         for row in decode.rows(self._get("field/entity/testcase")) or []:
             name = decode.text(row.get("fieldName"))

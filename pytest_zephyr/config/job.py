@@ -69,8 +69,8 @@ _ARGUMENT_VARIABLES = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
 #: Letters of pytest's flags without a value, and those that only change the output.
 _FLAG_LETTERS, _OUTPUT_LETTERS = "vqxsl", "vq"
 
-#: Flags that do not change the results, without and with a value. `significant_arguments`
-#: adds those of our options.
+#: Flags that may differ between attempts of one job, without and with a value.
+#: `significant_arguments` adds those of our options.
 _IGNORED_FLAGS = """
     --lf --last-failed --ff --failed-first --nf --new-first --sw --stepwise --sw-skip
     --stepwise-skip --sw-reset --stepwise-reset -v --verbose -q --quiet --no-zephyr
@@ -84,8 +84,8 @@ _SECRET_NAME = re.compile(
     r"TOKEN|SECRET|PASS|PWD|KEY|AUTH|CRED|COOKIE|JWT|URL|URI|PROXY|DSN", re.IGNORECASE
 )
 
-#: The name under which the digest of these variables is stored.
-_SECRETS_DIGEST = "(one that may hold a secret)"
+#: What their digest has in place of the name of a variable, also in messages.
+_SECRETS_NAME = "(one that may hold a secret)"
 
 
 def identify_job(
@@ -123,7 +123,7 @@ def identify_job(
         arguments=short_digest("\0".join(map(portable, compared_arguments)), 8),
         environment={
             **variables,
-            _SECRETS_DIGEST: short_digest("\0".join(secret_variables), 8),
+            _SECRETS_NAME: short_digest("\0".join(secret_variables), 8),
         },
         host=platform.node(),
         checkout=checkout,
@@ -155,10 +155,10 @@ def without_added(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def significant_arguments(arguments: Iterable[str]) -> list[str]:
-    """Return pytest's *arguments* without those that do not change the results.
+    """Return those of pytest's *arguments* that are equal in all attempts of one job.
 
-    The arguments left out say which tests are repeated, how many processes run, what is
-    printed, which plugins are loaded, and how the run is reported.
+    The others say which tests are repeated, how many processes run, what is printed,
+    which plugins ``-p`` loads, and how the run is reported.
     """
     parser = argparse.ArgumentParser(
         add_help=False, allow_abbrev=False, exit_on_error=False

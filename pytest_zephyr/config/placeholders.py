@@ -53,8 +53,9 @@ def escape(text: str) -> str:
 
 
 def fill_folder(text: str, values: Mapping[str, str]) -> str:
-    """Return the path of a folder with all placeholders filled but ``{package}``.
+    """Fill all placeholders in the path of a folder but ``{package}``.
 
+    The result is filled once more for each test, so all other braces in it are doubled.
     Raises InvalidValue as `fill` does.
     """
     filled = fill(text, {**values, "package": _PACKAGE})
@@ -62,7 +63,7 @@ def fill_folder(text: str, values: Mapping[str, str]) -> str:
 
 
 def fill_path(path: Path, values: Mapping[str, str]) -> Path:
-    """Return *path* with its placeholders filled, without characters unsafe in file names.
+    """Return *path* with its placeholders filled by values that are safe in file names.
 
     Raises InvalidValue as `fill` does.
     """

@@ -44,7 +44,7 @@ from pytest_zephyr.text import shorten
 from pytest_zephyr.text import shorten_name
 
 
-#: The most characters of a failure to write to the journal.
+#: The most characters that the journal gets of the text of one failure.
 _MAX_TEXT = 20_000
 
 

@@ -117,8 +117,8 @@ class ZephyrReporter:
 
     def _finish_guarded(self, session: pytest.Session) -> None:
         self._finished = True
-        # pytest does not guard its hook: an exception here would replace the terminal
-        # summary.
+        # pytest catches no exception of this hook: one raised here would take the place
+        # of the terminal summary.
         try:
             with origin.originals_restored():
                 self._finish()
@@ -173,7 +173,7 @@ class ZephyrReporter:
             self._report_broken(self.writer.broken)
 
     def _leave_unsent(self) -> None:
-        """Add lines that say where the results are, which are not sent now."""
+        """Say where the unsent results are; note which sessions of the run go on."""
         journal = Journal(self.writer.path, self.writer.unwritten)
         if journal.header.key:
             known = runs.open_all([journal.path.parent], recent=True)
@@ -237,17 +237,17 @@ class ZephyrReporter:
         self._undelivered = True
         if problem_text:
             self.lines.append(Line(problem_text, "error", code=code))
-        readable = True
+        is_kept = True
         try:
             Journal(self.writer.path)
         except errors.JournalError as error:
-            readable = (
+            is_kept = (
                 not isinstance(error, errors.NotAJournal) and self.writer.path.exists()
             )
-            if readable:
+            if is_kept:
                 # The journal is there, but this process cannot read it.
                 self.lines.append(Line(str(error), "error", code="journal"))
-        if readable and self.writer.broken is None:
+        if is_kept and self.writer.broken is None:
             lines = unsent_lines([self._display_path], self._settings)
         else:
             lines = [f"{self._display_path} cannot be read back; the results are lost."]

@@ -103,8 +103,9 @@ def unsent_report(
 ) -> RunReport:
     """Return the report of a session; *reason* says why its results were not sent.
 
-    A push that did not end may have sent some of them: the journal has their receipts,
-    which name test cases by id. So a test case named by its Alt ID counts as not sent.
+    A push that did not end may have sent some of them: the journal has their receipts.
+    The digest in a receipt is made with the id of the test case, so a test case that is
+    named by its Alt ID counts as not sent.
     """
     contents = Run((journal,)).read()
     plan = build_plan(contents.results.nodes, settings.rules(STOCK))

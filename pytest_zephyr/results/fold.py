@@ -76,8 +76,8 @@ class _Attempts:
     def add(self, report: Report) -> None:
         repeated = is_repeated(report)
         failure = report if repeated or report.outcome == "failed" else None
-        # The report of a crash has no attempt number. The crash ended the last attempt, or
-        # the next one if a rerun was announced.
+        # The report of a crash has no attempt number. The crash ended the last attempt;
+        # or the next one if a rerun was announced before, and not by this report.
         attempt = report.attempt
         if report.when == "???":
             attempt = self.last + (self.rerun and not repeated)
@@ -158,7 +158,10 @@ class _Node:
         return any(each.worker == worker and not each.finished for each in self.workers)
 
     def evidence(self, entries: Sequence[EvidenceEntry]) -> Evidence:
-        """Return the evidence of markers and of the last attempt, even without reports."""
+        """Return the evidence of markers and of the last attempt on each worker.
+
+        That attempt may have evidence and no report, if a crash ended it.
+        """
         if not entries and not self.marker_evidence:
             return NO_EVIDENCE
         last = {each.worker: each.last for each in self.workers}

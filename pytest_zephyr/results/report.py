@@ -115,7 +115,7 @@ def row_of(result: CaseResult, action: Action, reason: str = "") -> CaseRow:
     if isinstance(result.case, int):
         row.id = result.case
     elif result.case != name:
-        # The case of a test case that is not created yet is its name, not an Alt ID.
+        # If the test case is still to be created, `result.case` is its name.
         row.alt = result.case
     return row
 

@@ -54,8 +54,10 @@ class MapUse:
             place = row.pattern.partition("::")[0]
             if "*" in place:
                 place = place.partition("*")[0].rpartition("/")[0]
-            is_unknown = not place or not (config.rootpath / place).exists()
-            return not names_tests and (is_unknown or place in self._places)
+            # A pattern that names no existing file or directory is for tests anywhere,
+            # or has a mistake.
+            exists = bool(place) and (config.rootpath / place).exists()
+            return not names_tests and (not exists or place in self._places)
 
         assert self._marks.case_map is not None, "there is a map"
         remarks = self._marks.case_map.remarks(is_selected)

@@ -100,6 +100,7 @@ def execution_trees(release_id: int) -> Response:
 def project_repository(project_id: int) -> Response:
     with wire.reading() as session:
         get(session, Project, project_id)
+        # The folders of the hidden release are the repository of the project itself.
         hidden = select(Release.id).where(
             Release.project_id == project_id, Release.hidden.is_(True)
         )
@@ -110,7 +111,7 @@ def project_repository(project_id: int) -> Response:
 
 @routes.get("/testcasetree/hierarchy/<int:node_id>")
 def node_and_children(node_id: int) -> Response:
-    """Answer the ids of a node and of its children, as one client reads them."""
+    """Answer the ids of a node and its children, in the form that a client expects."""
     with wire.reading() as session:
         get(session, Node, node_id)
         children = list_rows(session, Node, Node.parent_id == node_id)

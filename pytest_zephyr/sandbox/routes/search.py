@@ -99,8 +99,9 @@ def run_search(
 ) -> dict[str, Any]:
     """Return one page of the matches, in an envelope.
 
-    A word is searched in the whole project of *release*; without a word, all rows of
-    the release match. Without a release, all projects are searched.
+    *word* is ZQL if *is_zql* is set. It is searched in the whole project of *release*;
+    without a word, all rows of the release match. Without a release, *project* is
+    searched, or all projects if that is not given either.
     """
     with wire.reading() as session:
         where = _scope(session, release, everything=word in (None, "", "*"))
