@@ -109,7 +109,7 @@ class SandboxTarget:
         assert execution is not None, f"case {case} has no execution"
         return execution
 
-    def comment(self, case: int, text: str) -> None:
+    def overwrite_notes(self, case: int, text: str) -> None:
         """Overwrite the notes of an execution, as a person would."""
         execution = self.execution(case)
         answer = requests.put(

@@ -151,7 +151,7 @@ class Execution:
     alt: str
     version: VersionId | None
     status: str
-    comment: str
+    notes: str
     milliseconds: int | None
     executed_on: int | None
     stamp: str
@@ -166,7 +166,7 @@ class ExecutionState:
 
     id: int
     status: str
-    comment: str
+    notes: str
 
 
 @dataclass(frozen=True)

@@ -146,7 +146,7 @@ def execution(row: Mapping[str, Any]) -> entities.Execution | None:
         alt=decode.text(case.get("externalId")).strip(),
         version=None if version is None else entities.VersionId(version),
         status=status,
-        comment=decode.text(row.get("comment")),
+        notes=decode.text(row.get("comment")),
         milliseconds=decode.integer(row.get("actualTime")),
         executed_on=decode.integer(executed_on),
         stamp=short_digest(repr(state), 12),
@@ -160,8 +160,8 @@ def execution_state(row: Mapping[str, Any]) -> entities.ExecutionState | None:
     number = decode.integer(row.get("id"))
     if number is None:
         return None
-    comment = decode.text(row.get("comment"))
-    return entities.ExecutionState(number, _status_of(row), comment)
+    notes = decode.text(row.get("comment"))
+    return entities.ExecutionState(number, _status_of(row), notes)
 
 
 def _status_of(row: Mapping[str, Any]) -> str:

@@ -70,7 +70,7 @@ class Change:
     @property
     def at(self) -> int:
         """The time of the result that the execution has afterwards, in milliseconds."""
-        tag = tags.find(self.execution.comment) if self.overruled_by else None
+        tag = tags.find(self.execution.notes) if self.overruled_by else None
         return tag.at if tag else self.result.at
 
     @property
@@ -199,7 +199,7 @@ def decide(
     counts whatever its status is.
     """
     assert result.status is not None
-    if not execution.comment and result.notes is None and result.status.id == PASS:
+    if not execution.notes and result.notes is None and result.status.id == PASS:
         # A plain pass on an execution without notes needs no tag.
         return Change(result, execution)
     tag = _tag_of_run(result, execution, written=written)
@@ -225,7 +225,7 @@ def decide(
     has_verdict = severity(execution.status) == severity(verdict)
     if has_verdict and not written and set(findings) == set(tag.findings):
         return Change(result, execution, overruled_by=verdict)
-    notes = tags.strip(execution.comment) if has_verdict or written else OTHER_JOB_NOTES
+    notes = tags.strip(execution.notes) if has_verdict or written else OTHER_JOB_NOTES
     return Change(result, execution, notes, str(new_tag), verdict)
 
 
@@ -235,7 +235,7 @@ def _tag_of_run(result: CaseResult, execution: Execution, *, written: bool) -> t
     If somebody has changed the status since, the tag no longer counts, unless the result
     was *written* just now.
     """
-    tag = tags.find(execution.comment)
+    tag = tags.find(execution.notes)
     if tag is not None and tag.run_digest == result.run_digest:
         verdict = severity(tags.worst(tag.findings))
         if written or severity(execution.status) == verdict:
@@ -249,14 +249,14 @@ def _change_to_write(
     """Return the change that writes *result*, with its notes and tag."""
     assert result.status is not None
     passed = result.status.id == PASS
-    without_tag = tags.strip(execution.comment)
+    without_tag = tags.strip(execution.notes)
     notes = result.notes
-    if notes is None and is_ours(execution.comment):
+    if notes is None and is_ours(execution.notes):
         # Notes about an earlier result must not stay with this one.
         notes = summary(result.nodes, result.outcome)
     if notes is None and not passed and len(without_tag) + len(tag) < notes_limit:
         notes = without_tag
-    if notes is None and without_tag != execution.comment:
+    if notes is None and without_tag != execution.notes:
         # The tag of another result must not stay.
         notes = without_tag or summary(result.nodes, result.outcome)
     is_plain = passed and result.notes is None
@@ -265,7 +265,7 @@ def _change_to_write(
 
 def _is_newer(execution: Execution, result: CaseResult, rules: DiffRules) -> bool:
     """Return whether *execution* has a newer result of another run."""
-    tag = tags.find(execution.comment)
+    tag = tags.find(execution.notes)
     if tag is not None and tag.run_digest == result.run_digest:
         return False
     if tag is not None and tag.at > result.at:
@@ -311,16 +311,16 @@ def was_written(change: Change, stamp_before: str) -> bool:
     execution = change.execution
     if execution.status != change.status:
         return False
-    if keeps_foreign_notes(change, execution.comment):
+    if keeps_foreign_notes(change, execution.notes):
         return False
     return execution.stamp != stamp_before or not execution.stamp_is_reliable
 
 
-def keeps_foreign_notes(change: Change, comment: str) -> bool:
-    """Return whether *comment* has notes or a tag that *change* does not replace."""
-    if not comment or change.text is not None:
+def keeps_foreign_notes(change: Change, notes: str) -> bool:
+    """Return whether *notes* are ours or have a tag, and stay after *change*."""
+    if not notes or change.text is not None:
         return False
-    return is_ours(comment) or tags.find(comment) is not None
+    return is_ours(notes) or tags.find(notes) is not None
 
 
 class ExecutionIndex:

@@ -118,7 +118,7 @@ class ResultWriter(BatchWriter[diff.Change]):
                 if (row := rows.get(change.execution.id)) is not None
                 # A row without a status confirms the write, but not which status.
                 and row.status in ("", change.status)
-                and not diff.keeps_foreign_notes(change, row.comment)
+                and not diff.keeps_foreign_notes(change, row.notes)
             ]
         )
 
@@ -150,7 +150,7 @@ class ResultWriter(BatchWriter[diff.Change]):
         """Compare the result of *change* with its execution as it was just read."""
         current = change.execution
         written = current.status == change.status and diff.keeps_foreign_notes(
-            change, current.comment
+            change, current.notes
         )
         decided = diff.decide(change.result, current, self._rules, written=written)
         if decided is None:

@@ -180,7 +180,7 @@ class StepResultWriter(BatchWriter[StepWrite]):
             matched = self._matched.get(execution)
             if matched is not None:
                 rows += step_writes(execution, matched.by_number)
-            text = change.execution.comment if change.notes is None else change.notes
+            text = change.execution.notes if change.notes is None else change.notes
             if matched is None or (matched.others and not notes.lists_all_steps(text)):
                 self.notes_incomplete.add(execution)
         try:

@@ -124,11 +124,11 @@ def summary(nodes: Sequence[NodeResult], outcome: Outcome) -> str:
     return _count_line(nodes, outcome)
 
 
-def is_ours(comment: str) -> bool:
-    """Return whether *comment* looks like notes that this package wrote."""
-    bare = tags.strip(comment)
+def is_ours(notes: str) -> bool:
+    """Return whether *notes* look like those that this package wrote."""
+    bare = tags.strip(notes)
     return _OWN_FIRST_LINE.match(bare) is not None or (
-        bare != comment and bare == OTHER_JOB_NOTES
+        bare != notes and bare == OTHER_JOB_NOTES
     )
 
 

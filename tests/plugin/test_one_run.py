@@ -504,7 +504,7 @@ def test_journal_that_an_earlier_push_delivered_still_counts(
         if name == "red":
             assert run_command("push", *directories[:1]).ret == 0
             assert target.statuses()[101] == "2"
-    target.comment(101, "looked at it")
+    target.overwrite_notes(101, "looked at it")
     assert run_command("push", *directories).ret == 0
 
     assert target.statuses()[101] == "2"

@@ -68,7 +68,7 @@ def execution(number: int = 1, case: int | None = 101, **values: Any) -> Executi
         "alt": "",
         "version": None,
         "status": "",
-        "comment": "",
+        "notes": "",
         "milliseconds": None,
         "executed_on": None,
         "stamp": "before",

@@ -196,10 +196,10 @@ def test_only_unanswered_writes_are_looked_up():
 
 
 @pytest.mark.parametrize(
-    ("comment", "notes", "written"),
+    ("existing", "notes", "written"),
     [
         pytest.param("", None, None, id="none, and none to write"),
-        pytest.param("by hand: ok", None, None, id="a person's comment"),
+        pytest.param("by hand: ok", None, None, id="a person's notes"),
         pytest.param(
             "failed t.py::test_a (0.10 s)\n\nstack",
             None,
@@ -218,11 +218,11 @@ def test_only_unanswered_writes_are_looked_up():
         pytest.param("failed: 1 of 2 tests", "new", "new", id="new notes over ours"),
     ],
 )
-def test_old_notes_of_ours_are_replaced(comment, notes, written):
+def test_old_notes_of_ours_are_replaced(existing, notes, written):
     """A line about the new result replaces them; only new notes replace a person's."""
     tested = node(Outcome.PASSED, "t.py::test_a")
     changes = compute(
-        [result(nodes=(tested,), notes=notes)], [execution(comment=comment)], PLACE
+        [result(nodes=(tested,), notes=notes)], [execution(notes=existing)], PLACE
     )
 
     assert [each.notes for each in changes.writes] == [written]

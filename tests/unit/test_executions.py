@@ -58,7 +58,7 @@ class MemoryClient:
             self.rows[row.id] = replace(
                 row,
                 status=each.status,
-                comment=each.notes or row.comment,
+                notes=each.notes or row.notes,
                 milliseconds=each.milliseconds,
                 stamp=f"{row.stamp}+",
             )
@@ -87,8 +87,8 @@ def test_two_names_of_one_case_are_one_result(nodes: list[NodeResult]) -> None:
     assert len(delivery.changes.reported) == 1
     assert client.rows[1].status == "2"
     assert client.rows[1].milliseconds == 5
-    assert "by_alt" in client.rows[1].comment
-    assert "by_id" in client.rows[1].comment
+    assert "by_alt" in client.rows[1].notes
+    assert "by_id" in client.rows[1].notes
 
 
 def test_one_test_that_names_a_case_twice_is_counted_once() -> None:

@@ -243,7 +243,7 @@ def test_our_notes_are_recognised(outcome, count):
 
 
 @pytest.mark.parametrize(
-    "comment",
+    "notes",
     [
         "",
         "Looks fine",
@@ -257,11 +257,11 @@ def test_our_notes_are_recognised(outcome, count):
         "crashed twice (2.5 s after start)",
         "failed: 3 of the testers saw it",
     ],
-    ids=lambda comment: comment or "empty",
+    ids=lambda notes: notes or "empty",
 )
-def test_a_persons_comment_is_not_ours(comment):
+def test_notes_of_a_person_are_not_ours(notes):
     """A sentence that begins with one of our words is still a person's."""
-    assert not is_ours(comment)
+    assert not is_ours(notes)
 
 
 @pytest.mark.parametrize(

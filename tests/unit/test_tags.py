@@ -145,16 +145,16 @@ def write(case_result: CaseResult, row: Execution, **values: Any) -> Execution:
     if change is None:
         return row
     text = change.text
-    comment = row.comment if text is None else text
-    return replace(row, status=change.status, comment=comment)
+    notes = row.notes if text is None else text
+    return replace(row, status=change.status, notes=notes)
 
 
 def status_and_notes_after(*results: CaseResult) -> tuple[str, str]:
     """Write *results* one after the other; return status and notes afterwards."""
-    row = execution(1, 101, status="", comment="")
+    row = execution(1, 101, status="", notes="")
     for each in results:
         row = write(each, row)
-    return row.status, row.comment
+    return row.status, row.notes
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_the_worst_job_of_a_run_decides(results, status):
 def test_an_attempt_that_could_not_collect_everything_replaces_nothing():
     """The tests that failed may be in the file that was not collected."""
     _, notes = status_and_notes_after(job_result(JOB_A, FAIL))
-    row = execution(1, 101, status=FAIL.id, comment=notes)
+    row = execution(1, 101, status=FAIL.id, notes=notes)
     mine = job_result(JOB_A, PASS, 2000)
     incomplete = {mine.nodes[0].origin.session}
     change = decide(mine, row, rules_for(mine, incomplete=incomplete))
@@ -297,7 +297,7 @@ def test_notes_of_a_failure_are_removed_when_its_job_passes():
 
     assert status == BLOCKED.id
     assert notes.startswith("another job of this run found this")
-    row = execution(1, 101, status=status, comment=notes)
+    row = execution(1, 101, status=status, notes=notes)
     again = decide(job_result(JOB_B, PASS, 3000), row, rules_for())
     assert again is not None
     assert (again.text or "").startswith("passed")
@@ -306,7 +306,7 @@ def test_notes_of_a_failure_are_removed_when_its_job_passes():
 def test_a_status_that_a_person_changed_makes_the_tag_invalid():
     """The tag belongs to a result that is not on the server any more."""
     _, notes = status_and_notes_after(job_result(JOB_A, FAIL))
-    corrected = execution(1, 101, status=PASS.id, comment=notes)
+    corrected = execution(1, 101, status=PASS.id, notes=notes)
     decided = decide(job_result(JOB_B, BLOCKED), corrected, rules_for())
 
     assert decided is not None
@@ -316,7 +316,7 @@ def test_a_status_that_a_person_changed_makes_the_tag_invalid():
 def test_a_worse_result_that_a_pass_has_overwritten_is_restored():
     """The server keeps notes that a write does not name, and with them the tag."""
     _, notes = status_and_notes_after(job_result(JOB_A, FAIL))
-    overwritten = execution(1, 101, status=PASS.id, comment=notes)
+    overwritten = execution(1, 101, status=PASS.id, notes=notes)
     decided = decide(job_result(JOB_B, PASS), overwritten, rules_for(), written=True)
 
     assert decided is not None
@@ -327,11 +327,11 @@ def test_a_worse_result_that_a_pass_has_overwritten_is_restored():
 @pytest.mark.parametrize("status", [FAIL, PASS], ids=lambda status: status.name)
 def test_notes_of_people_stay_if_none_are_to_be_written(status):
     without_notes = job_result(JOB_A, status, notes=None)
-    row = write(without_notes, execution(1, 101, status="", comment="foreign"))
+    row = write(without_notes, execution(1, 101, status="", notes="foreign"))
 
-    assert tags.strip(row.comment) == "foreign"
-    assert (tags.find(row.comment) is not None) is (status is FAIL)
-    assert write(job_result(JOB_A, PASS, 2000), row).comment == "foreign"
+    assert tags.strip(row.notes) == "foreign"
+    assert (tags.find(row.notes) is not None) is (status is FAIL)
+    assert write(job_result(JOB_A, PASS, 2000), row).notes == "foreign"
 
 
 @pytest.mark.parametrize(
@@ -346,7 +346,7 @@ def test_notes_of_people_stay_if_none_are_to_be_written(status):
 )
 def test_a_later_result_of_another_run_is_not_overwritten(run, at, rules, is_older):
     """The tag decides, not the dates of the server."""
-    row = write(job_result(JOB_B, BLOCKED, at, run=run), execution(1, 101, comment=""))
+    row = write(job_result(JOB_B, BLOCKED, at, run=run), execution(1, 101, notes=""))
     mine = job_result(JOB_A, FAIL)
     dated_row = replace(row, executed_on=1)
     changes = compute([mine], [dated_row], "phase P", rules=rules_for(mine, **rules))
@@ -357,7 +357,7 @@ def test_a_later_result_of_another_run_is_not_overwritten(run, at, rules, is_old
 
 def test_dates_count_only_between_runs():
     """Jobs of one run are compared by their findings."""
-    row = write(job_result(JOB_B, BLOCKED, 5000), execution(1, 101, comment=""))
+    row = write(job_result(JOB_B, BLOCKED, 5000), execution(1, 101, notes=""))
     mine = job_result(JOB_A, FAIL)
     dated_row = replace(row, executed_on=5000)
     changes = compute([mine], [dated_row], "phase P", rules=rules_for(mine))
@@ -368,7 +368,7 @@ def test_dates_count_only_between_runs():
 def test_a_clock_that_is_ahead_does_not_stop_later_runs():
     """No tag has a time that is in the future for the server."""
     future = job_result(JOB_A, FAIL, 10**9)
-    change = decide(future, execution(1, 101, comment=""), rules_for(future, now=2000))
+    change = decide(future, execution(1, 101, notes=""), rules_for(future, now=2000))
     assert change is not None
     parsed = tags.find(change.text or "")
 
