@@ -29,7 +29,8 @@ class ProjectCalls(Calls):
     def current_user(self) -> entities.User:
         """Return the user of the credential; this is also the cheapest check of it.
 
-        This must be the first call, because it finds out the API version of the server.
+        This must be the first call, because it finds out the API version of the server,
+        unless that is known from an earlier client.
         """
         try:
             payload = self._get("user/current")

@@ -38,7 +38,7 @@ class Server:
     secrets in texts of the server.
     """
 
-    def __init__(self, settings: Settings, user: str) -> None:
+    def __init__(self, settings: Settings) -> None:
         assert settings.url is not None
         assert settings.credential is not None
         self.origin = settings.url
@@ -46,7 +46,7 @@ class Server:
         self.credential = settings.credential
         self.project = settings.project
         self.timeout = settings.timeout
-        self.user = user
+        self.user = ""
         self.has_answered = False
         source = settings.sources["url"]
         is_named = not settings.embedded and source.kind != "default"

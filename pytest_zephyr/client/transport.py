@@ -62,22 +62,14 @@ class Transport:
 
     No redirect is followed, so no credential goes to another host. *deadline* defaults to
     the time budget of *settings*. *clock_offset* is how many milliseconds the server's
-    clock is ahead of ours, 0 if they agree. *user* is the name of the user, empty if
-    unknown.
+    clock is ahead of ours, 0 if they agree or nothing was read yet.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        deadline: Deadline | None = None,
-        *,
-        clock_offset: int = 0,
-        user: str = "",
-    ) -> None:
+    def __init__(self, settings: Settings, deadline: Deadline | None = None) -> None:
         assert settings.credential is not None
-        self.server = Server(settings, user)
+        self.server = Server(settings)
         self.deadline = deadline or settings.time_budget()
-        self.clock_offset = clock_offset
+        self.clock_offset = 0
         self.api_version = "v3"
         self._retries = settings.retries
         self._auth = make_auth(settings.credential)

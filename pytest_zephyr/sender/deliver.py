@@ -184,11 +184,12 @@ def deliver(
     """
     server, contents = str(settings.url), run.read()
     earlier: Delivery | None = None
-    offset, user = (snapshot.clock_offset, snapshot.user.name) if snapshot else (0, "")
     with (
         start_if_sandbox(settings, contents.results.nodes) as settings,
-        Client(settings, deadline, clock_offset=offset, user=user) as client,
+        Client(settings, deadline) as client,
     ):
+        if snapshot is not None:
+            snapshot.prepare(client)
         while True:
             others = run.all if keep_flags else run.others
             delivery = push(

@@ -49,7 +49,8 @@ class Snapshot:
     in seconds of the monotonic clock. *lookup* has the test cases that were looked up in the
     repository. *phase_description* is the phase as the user named it. *scheduled* maps all
     test cases of the phase to their Alt IDs, `None` if they were not read. *clock_offset* is
-    how many milliseconds the server's clock is ahead of ours.
+    how many milliseconds the server's clock is ahead of ours, *api_version* the version in
+    the paths of its calls.
     """
 
     user: entities.User
@@ -63,6 +64,13 @@ class Snapshot:
     has_names: bool = True
     scheduled: dict[int, str] | None = None
     clock_offset: int = 0
+    api_version: str = "v3"
+
+    def prepare(self, client: Client) -> None:
+        """Tell a new *client* what an earlier one has found out about the server."""
+        client.server.user = self.user.name
+        client.clock_offset = self.clock_offset
+        client.api_version = self.api_version
 
     @property
     def is_fresh(self) -> bool:
@@ -201,7 +209,8 @@ def read_snapshot(
 
 
 def read_user_and_statuses(client: Client) -> Snapshot:
-    """Return a snapshot with only the current user, the statuses and the clock offset."""
+    """Return a snapshot with only the user, the statuses and how to call the server."""
     user = client.current_user()
     statuses = client.statuses() or status.STOCK
-    return Snapshot(user, statuses, clock_offset=client.clock_offset)
+    offset, version = client.clock_offset, client.api_version
+    return Snapshot(user, statuses, clock_offset=offset, api_version=version)

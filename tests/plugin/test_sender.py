@@ -100,6 +100,16 @@ def test_test_process_does_not_talk_to_zephyr(pytester, run_python, args):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_a_server_without_v3_is_asked_for_it_once(pytester, run_zephyr, target):
+    """The push uses the version that the check before the tests has found."""
+    target.sandbox.faults.add(Fault(path="/v3/", kind="missing", times=None))
+    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
+    run_zephyr()
+
+    assert target.statuses()[101] == "1"
+    assert sum("/v3/" in each.path for each in target.sandbox.requests) == 1
+
+
 def test_variables_of_tests_do_not_reach_the_sender(pytester, run_python, target):
     """Tests do not always restore them."""
     pytester.makepyfile(
