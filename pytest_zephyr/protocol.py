@@ -67,14 +67,14 @@ class LookUp:
 class Push:
     """Push the results in a journal at the end of its session; answered with `Pushed`.
 
-    *unwritten* are lines of the journal that could not be written to disk. *facts* are
-    those of `LookedUp`, unchanged; they are empty if there was no look-up.
+    *unwritten* are lines of the journal that could not be written to disk. *snapshot* is
+    that of `LookedUp`, unchanged; it is empty if there was no look-up.
     """
 
     settings: Settings
     journal: Path
     unwritten: tuple[str, ...]
-    facts: str
+    snapshot: str
 
 
 # Messages of the sender.
@@ -84,14 +84,14 @@ class Push:
 class Checked:
     """The result of the check.
 
-    *lines* are for people; *failed* says that some of them are about a mistake of the
-    user. *planned* are the test cases of the phase, `None` if they were not read.
+    *lines* are for people; *has_mistakes* says that some of them are about mistakes of
+    the user. *planned* are the test cases of the phase, `None` if they were not read.
     *clock_offset* is how many milliseconds the server's clock is ahead of ours, negative
     if it is behind.
     """
 
     lines: tuple[str, ...] = ()
-    failed: bool = False
+    has_mistakes: bool = False
     planned: tuple[CaseRef, ...] | None = None
     clock_offset: int = 0
 
@@ -100,12 +100,13 @@ class Checked:
 class LookedUp:
     """The *problems* with test cases that were looked up: case, text for people, and code.
 
-    *error* says why the test cases could not be looked up. *facts* is what the sender has
-    read from the server, as JSON, so that a push need not read it again.
+    *error* says why the test cases could not be looked up. *snapshot* is the `Snapshot` of
+    the server as JSON, so that a push need not read it again. It is opaque to the test
+    process, which does not import the class.
     """
 
     problems: tuple[tuple[Any, ...], ...] = ()
-    facts: str = ""
+    snapshot: str = ""
     error: str = ""
 
 
@@ -120,10 +121,13 @@ class Progress:
 
 @dataclass(frozen=True)
 class Pushed:
-    """The result of a push: *lines* for people, and whether something *failed*."""
+    """The result of a push.
+
+    *lines* are for people; *undelivered* says that something counts as undelivered.
+    """
 
     lines: tuple[Line, ...]
-    failed: bool
+    undelivered: bool
 
 
 @dataclass(frozen=True)

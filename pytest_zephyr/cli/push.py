@@ -183,7 +183,7 @@ def _push_run(
     return _PushResult(
         document,
         lines,
-        ok=not (delivery.failed or delivery.changes.refused or delivered.damaged),
+        ok=not (delivery.undelivered or delivery.changes.refused or delivered.damaged),
         interrupted=isinstance(delivery.error, errors.Interrupted),
         report=(settings.report, report) if settings.report is not None else None,
     )

@@ -194,7 +194,7 @@ class ZephyrReporter:
             self.writer.close()
         seconds = settings.deadline
         request = protocol.Push(
-            settings, self.writer.path, unwritten, self.startup_check.facts
+            settings, self.writer.path, unwritten, self.startup_check.snapshot
         )
         directory = self._config.invocation_params.dir
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
@@ -217,7 +217,7 @@ class ZephyrReporter:
             else:
                 self._report_written = True
                 self.lines += answer.lines
-                self._undelivered = answer.failed
+                self._undelivered = answer.undelivered
 
     def _report_broken(self, error: OSError) -> None:
         result = "what is not delivered is lost when this process ends."

@@ -48,8 +48,8 @@ class StartupCheck:
     """Says before the tests what is wrong, on the controller or in the only process.
 
     A sender checks the server while tests are collected, and ends before the first test
-    runs. *facts* are what the sender has read and the push need not read again. *aborted*
-    says that the check ended the run, because on_error is ``fail``.
+    runs. *snapshot* is what the sender has read, as `LookedUp` has it, for the push.
+    *aborted* says that the check ended the run, because on_error is ``fail``.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class StartupCheck:
         self._marks = marks
         self._writer = writer
         self.bugs = bugs
-        self.facts = ""
+        self.snapshot = ""
         self.aborted = False
         self._seconds = settings.deadline
         # Before the plan is read, no test can run: reading it may take all of this time.
@@ -177,7 +177,7 @@ class StartupCheck:
 
     def _report(self, answer: protocol.Checked) -> None:
         self._answer = answer
-        self._show(problems(answer.lines), are_mistakes=answer.failed)
+        self._show(problems(answer.lines), has_mistakes=answer.has_mistakes)
 
     def _note_failure(self, error: SenderError) -> None:
         """Report that there was no check.
@@ -191,7 +191,7 @@ class StartupCheck:
         what = "the server could not be checked before the tests"
         if only_planned:
             what = "the plan for --zephyr-only-planned cannot be read"
-        self._report(protocol.Checked((f"{what}: {error}",), failed=only_planned))
+        self._report(protocol.Checked((f"{what}: {error}",), has_mistakes=only_planned))
 
     def _look_up(self) -> None:
         """Look up the test cases of all items, wherever they were collected."""
@@ -209,19 +209,19 @@ class StartupCheck:
             if isinstance(error, SenderBug):
                 self.bugs.note("the look-up of test cases before the tests", error)
             return
-        self.facts = answer.facts
+        self.snapshot = answer.snapshot
         if self._settings.on_error != "ignore":
             lines = [f"{text} ({tests[case]})" for case, text, _code in answer.problems]
-            are_mistakes = self._settings.unknown_case == "error"
-            self._show(problems(lines), are_mistakes=are_mistakes)
+            has_mistakes = self._settings.unknown_case == "error"
+            self._show(problems(lines), has_mistakes=has_mistakes)
 
-    def _show(self, lines: Sequence[Line], *, are_mistakes: bool) -> None:
+    def _show(self, lines: Sequence[Line], *, has_mistakes: bool) -> None:
         """Print the first of *lines*.
 
         If they are mistakes of the user and on_error is ``fail``, raise UsageError with
         all of them instead, which ends the run before its first test.
         """
-        if lines and are_mistakes and self._settings.on_error == "fail":
+        if lines and has_mistakes and self._settings.on_error == "fail":
             self.aborted = True
             self.close()
             self._writer.discard()

@@ -153,8 +153,8 @@ class Delivery:
         return not (retryable or self.previewed or self.error)
 
     @property
-    def failed(self) -> bool:
-        """Whether something went wrong that the settings count as undelivered."""
+    def undelivered(self) -> bool:
+        """Whether something is undelivered, or counts so by the settings."""
         not_sent = (self.pending or self.evidence.pending) and not self.previewed
         refused = any(each.serious for each in self.changes.refused)
         unmapped = self.unmapped and self.unmapped_is_error

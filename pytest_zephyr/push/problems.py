@@ -120,7 +120,9 @@ def _about_sending(
         lines = unsent_lines(journals, settings, "evidence")
     else:
         return []
-    return [problem(lines, "error" if delivery.failed else "warning", code="not-sent")]
+    return [
+        problem(lines, "error" if delivery.undelivered else "warning", code="not-sent")
+    ]
 
 
 def _name_cases(changes: Sequence[diff.Change]) -> str:

@@ -54,7 +54,7 @@ def counts(delivery: Delivery) -> Line:
     ]
     text = f"{plural(delivery.total, 'test case')}: {', '.join(filter(None, parts))}"
     level: Level = "info"
-    if delivery.failed:
+    if delivery.undelivered:
         level = "error"
     elif changes.refused or changes.older or delivery.unmapped:
         level = "warning"

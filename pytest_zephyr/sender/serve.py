@@ -101,9 +101,9 @@ def _check(request: protocol.Check, lines: Iterator[bytes], send: _Send) -> None
     from pytest_zephyr.push import preflight
 
     with preflight.check_server(request.settings, request.seconds) as check:
-        snapshot, failed = check.snapshot, bool(check.problems)
+        snapshot, has_mistakes = check.snapshot, bool(check.problems)
         offset = snapshot.clock_offset if snapshot else 0
-        send(protocol.Checked(check.lines, failed, check.planned, offset))
+        send(protocol.Checked(check.lines, has_mistakes, check.planned, offset))
         line = next(lines, None)
         if line is None:
             return
@@ -111,8 +111,8 @@ def _check(request: protocol.Check, lines: Iterator[bytes], send: _Send) -> None
         assert isinstance(look_up, protocol.LookUp), "only a look-up follows a check"
         if not look_up.all:
             problems = tuple(check.look_up(look_up.cases))
-            facts = codec.dump(snapshot) if snapshot else ""
-            send(protocol.LookedUp(problems, facts))
+            dumped = codec.dump(snapshot) if snapshot else ""
+            send(protocol.LookedUp(problems, dumped))
             return
         try:
             send(protocol.LookedUp(tuple(check.look_up_all(look_up.cases))))

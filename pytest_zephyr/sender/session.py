@@ -30,7 +30,7 @@ def deliver_session(
     path, settings = request.journal, request.settings
     unwritten = [line.encode("ascii") for line in request.unwritten]
     deadline = settings.time_budget()
-    snapshot = codec.load(Snapshot, request.facts) if request.facts else None
+    snapshot = codec.load(Snapshot, request.snapshot) if request.snapshot else None
     known: list[Journal] = []
     sibling_problems: set[str] = set()
 
@@ -73,8 +73,8 @@ def deliver_session(
         lines.append(
             write_report(settings.report, [report], display_path(settings.report))
         )
-    failed = delivered.delivery.failed or delivered.damaged
-    return protocol.Pushed(tuple(lines), failed)
+    undelivered = delivered.delivery.undelivered or delivered.damaged
+    return protocol.Pushed(tuple(lines), undelivered)
 
 
 def _not_tested(contents: runs.RunContents, snapshot: Snapshot | None) -> list[Line]:
