@@ -79,8 +79,8 @@ class InvalidValue(ValueError):
 class TargetNotFound(ZephyrError):
     """The target cannot be found or created with these settings.
 
-    *option* names the option with the wrong value, such as ``phase``; it is empty if there
-    is none. *suggestion* is the value that was probably meant, `None` if no value is close.
+    *option* names the option to correct, such as ``phase``; it is empty if there is none.
+    *suggestion* is the value that was probably meant, `None` if no value is close.
     """
 
     code: Code = "not-found"

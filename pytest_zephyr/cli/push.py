@@ -28,6 +28,7 @@ from pytest_zephyr.journal.runs import find_journals
 from pytest_zephyr.journal.runs import group
 from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.push import summary
+from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.problems import describe_problems
 from pytest_zephyr.results.lines import github_annotations
 from pytest_zephyr.results.lines import Line
@@ -164,8 +165,7 @@ def _push_run(
         return _not_sent(run, error, settings)
     delivery, contents = delivered.delivery, delivered.contents
     problem_lines = describe_problems(delivery, run.paths, settings)
-    texts = [text for line in problem_lines for text in (line.text, *line.more)]
-    if corrections := _corrections(run, settings, args, texts):
+    if corrections := _corrections(run, settings, args, delivery):
         problem_lines.append(problem(corrections, code="settings"))
     names = ", ".join(map(str, run.paths))
     lines = delivered.summary_lines(problem_lines, name=names)
@@ -246,13 +246,17 @@ def _list_dry_runs(journals: Iterable[Path], args: argparse.Namespace) -> None:
 
 
 def _corrections(
-    run: Run, settings: Settings, args: argparse.Namespace, problems: Sequence[str]
+    run: Run, settings: Settings, args: argparse.Namespace, delivery: Delivery
 ) -> list[str]:
     """Return lines about the settings of the journal that differ from the current ones.
 
-    The list is empty unless one of *problems* is about a setting of the journal.
+    The list is empty unless a problem of *delivery* is about a setting that no flag sets.
     """
-    if not any(f"(from {run.paths[0].name})" in line for line in problems):
+    refused = delivery.changes.refused
+    wrong = {"status_map"} if any(each.code == "status" for each in refused) else set()
+    if isinstance(delivery.error, errors.TargetNotFound):
+        wrong |= {delivery.error.option} - {""}
+    if all(settings.sources[name].kind == "flag" for name in wrong):
         return []
     option_sources = common.find_option_sources(args)
     lines, flags = [], []

@@ -88,16 +88,6 @@ class CollectCheck:
                 self.lines.append(Line(answer.error, "error", code="error"))
             self._insert_counts(session, "not checked")
             return
-        counts = Counter(code for _case, _text, code in answer.problems)
-        kinds = (
-            (len(self._tests) - counts.total(), "in the phase"),
-            (counts["to-add"], "to be added to the phase"),
-            (counts["not-in-phase"], "not in the phase"),
-            (counts["unknown-case"], "unknown to Zephyr"),
-            (counts["ambiguous"], "ambiguous"),
-        )
-        parts = [f"{count} {what}" for count, what in kinds if count]
-        self._insert_counts(session, ", ".join(parts))
         unknown_case = settings.unknown_case
         level: Level = "error" if unknown_case == "error" else "warning"
         harmless_codes = {"to-add", "unknown-case" if unknown_case == "ignore" else ""}
@@ -108,33 +98,47 @@ class CollectCheck:
                 if code not in harmless_codes
             ]
         )
+        counts = Counter(code for _case, _text, code in answer.problems)
+        planned_count = len(self._tests) - counts.total()
+        kinds = (
+            (planned_count, "in the phase"),
+            (counts["to-add"], "to be added to the phase"),
+            (counts["not-in-phase"], "not in the phase"),
+            (counts["unknown-case"], "unknown to Zephyr"),
+            (counts["ambiguous"], "ambiguous"),
+        )
+        parts = [f"{count} {what}" for count, what in kinds if count]
+        is_right = not any(line.is_problem for line in self.lines)
+        self._insert_counts(
+            session,
+            ", ".join(parts),
+            "success" if planned_count and is_right else "info",
+        )
 
     def _read_markers(self, session: pytest.Session) -> None:
         """Note the test cases of the collected tests, and what is wrong with markers."""
-        unmarked = 0
-        invalid: list[Line] = []
+        unmarked = invalid = 0
+        lines: list[Line] = []
         for item, key in self._marks.names.assign(session.items):
             record = item_of(item, self._marks, key)
             unmarked += record.unmarked and record.new is None
-            invalid += [
-                Line(f"{key}: {text}", "warning", code="invalid-marker")
-                for text in self._marks.problems_of(item)
-            ]
+            texts = [f"{key}: {text}" for text in self._marks.problems_of(item)]
+            invalid += bool(texts)
+            lines += problems(texts, "warning", "invalid-marker")
             for case in record.cases:
                 self._tests.setdefault(case, key)
-        invalid_tests = {line.text.partition(": ")[0] for line in invalid}
-        if line := without_case_line(unmarked, len(invalid_tests)):
-            self.lines.append(Line(line))
-        self.lines += first_lines(invalid)
+        if text := without_case_line(unmarked, invalid):
+            self.lines.append(Line(text))
+        self.lines += first_lines(lines)
 
-    def _insert_counts(self, session: pytest.Session, what: str) -> None:
+    def _insert_counts(
+        self, session: pytest.Session, what: str, level: Level = "info"
+    ) -> None:
         """Insert a first line: how many test cases there are, and *what* is known."""
         tests = plural(len(session.items), "test")
         text = f"No test case in {tests}"
         if self._tests:
             text = f"{plural(len(self._tests), 'test case')} of {tests}: {what}"
-        is_right = not any(line.is_problem for line in self.lines)
-        level: Level = "success" if is_right and "in the phase" in what else "info"
         self.lines.insert(0, Line(text, level))
 
     @pytest.hookimpl(trylast=True)

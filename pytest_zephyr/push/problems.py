@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import TypeVar
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.command_line import unsent_lines
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.errors import Code
 from pytest_zephyr.errors import TargetNotFound
 from pytest_zephyr.push import diff
 from pytest_zephyr.push.delivery import Delivery
@@ -25,6 +27,9 @@ from pytest_zephyr.text import format_case
 from pytest_zephyr.text import have
 from pytest_zephyr.text import plural
 
+
+#: The codes of refusals whose reasons name the test case.
+_CODES_WITH_CASE: Collection[Code] = ("not-in-phase", "unknown-case")
 
 _Problem = TypeVar("_Problem", diff.Refusal, UndeliveredEvidence)
 
@@ -155,7 +160,8 @@ def _name_tests(refusals: list[diff.Refusal]) -> str:
     first = refusals[0].result
     tests = first.nodes[0].title if first.nodes else ""
     if len(refusals) == 1:
-        case = f"test case {format_case(first.case)}"
-        return f"({tests})" if case in refusals[0].reason else f"({case}, {tests})"
+        if refusals[0].code in _CODES_WITH_CASE:
+            return f"({tests})"
+        return f"(test case {format_case(first.case)}, {tests})"
     names = first_few(format_case(each.result.case) for each in refusals)
     return f"({len(refusals)} test cases: {names}; first in {tests})"

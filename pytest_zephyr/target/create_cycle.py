@@ -60,7 +60,8 @@ class TargetCreator:
         """Create what is missing, and return the target with its cycle and phase."""
         target = self._target
         if problems := missing_for_cycle(self._client, self._settings, target):
-            raise errors.TargetNotFound("\n".join(problems))
+            option = "project" if target.project is None else "environment"
+            raise errors.TargetNotFound("\n".join(problems), option=option)
         error = errors.ZephyrUnreachable(
             f"{self._settings.describe('phase')}: it or its cycle was created, but the"
             f" server does not list it. Send the results later."
@@ -117,14 +118,14 @@ class TargetCreator:
                 environment=self._settings.environment or "",
             )
         except errors.ZephyrBadAnswer as refused:
-            why = f"(new cycle {name!r} from {start} to {end})"
             if release_end is not None and release_end < date.today():
-                why = (
-                    f"{self._settings.describe('release')} ended on {release_end}; a cycle"
-                    f" needs a release that has not ended. Set zephyr_release to one, or"
-                    f" move its end."
-                )
-            msg = f"{refused} {why}"
+                raise errors.TargetNotFound(
+                    f"{refused} {self._settings.describe('release')} ended on"
+                    f" {release_end}; a cycle needs a release that has not ended. Set"
+                    f" zephyr_release to one, or move its end.",
+                    option="release",
+                ) from None
+            msg = f"{refused} (new cycle {name!r} from {start} to {end})"
             raise errors.ZephyrRefused(msg, status=refused.status) from None
         self._created_cycles.append(cycle.id)
 

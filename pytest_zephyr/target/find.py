@@ -117,7 +117,7 @@ class Finder:
             phase = self._settings.phase
             if phase is not None and phase.id is not None:
                 text += f" Phase {phase.id}: {self._where_is(phase.id, ())}"
-            raise errors.TargetNotFound(text) from None
+            raise errors.TargetNotFound(text, option=kind) from None
 
     def find_project(self) -> entities.Project:
         ref = self._ref("project")
@@ -132,7 +132,8 @@ class Finder:
         if self._settings.project is None:
             raise errors.TargetNotFound(
                 f"{self._settings.describe('release')} cannot be looked up without its"
-                f" project. Set zephyr_project, or zephyr_release to an id."
+                f" project. Set zephyr_project, or zephyr_release to an id.",
+                option="project",
             )
         self._project = self.find_project()
         return [r for r in self._client.releases(self._project.id) if not r.hidden]
@@ -153,14 +154,14 @@ class Finder:
         for cycle, phase in phases_with_id(number, matches):
             self.places |= {"cycle": cycle, "phase": phase}
             return self._target(release, cycle, phase)
-        where = self._where_is(number, cycles)
         place = "this server" if release is None else self._name_release(release)
         if cycle_ref is not None and not matches:
-            where = where.replace("It is", f"Phase {number} is", 1)
+            where = self._where_is(number, cycles, f"Phase {number}")
             text = str(self._not_found("cycle", cycle_ref, cycles, place))
             raise errors.TargetNotFound(f"{text} {where}", option="cycle")
         if cycle_ref is not None:
             place = f"cycle {matches[0].name!r}"
+        where = self._where_is(number, cycles)
         text = f"{settings.describe('phase')} is not a phase of {place}. {where}"
         raise errors.TargetNotFound(text, option="phase")
 
@@ -183,7 +184,8 @@ class Finder:
             raise errors.TargetNotFound(
                 f"{settings.describe('phase')}: this server does not say in which"
                 f" release it is. Set zephyr_release, or set nothing above the phase:"
-                f" its id is enough."
+                f" its id is enough.",
+                option="release",
             )
         release = entities.Release(number, "")
         self._check_project("phase", release)
@@ -198,11 +200,14 @@ class Finder:
             return
         raise errors.TargetNotFound(
             f"{self._settings.describe(kind)} is not in {self._name_project()}: it is in"
-            f" release id {release.id}, which is of another project."
+            f" release id {release.id}, which is of another project.",
+            option=kind,
         )
 
-    def _where_is(self, phase: int, cycles: Sequence[entities.Cycle]) -> str:
-        """Say where a phase really is, and what to set."""
+    def _where_is(
+        self, phase: int, cycles: Sequence[entities.Cycle], subject: str = "It"
+    ) -> str:
+        """Say where a *phase* really is, and what to set; *subject* stands for it."""
         release = ""
         if not phases_with_id(phase, cycles):
             try:
@@ -213,7 +218,7 @@ class Finder:
             release = f" of release id {number}"
         for cycle, _phase in phases_with_id(phase, cycles):
             return (
-                f"It is in cycle {cycle.name!r} ({cycle.id}){release}. Set that, or"
+                f"{subject} is in cycle {cycle.name!r} ({cycle.id}){release}. Set that, or"
                 f" nothing above the phase: its id is enough."
             )
         return "The server does not say where it is."

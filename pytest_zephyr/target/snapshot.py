@@ -184,7 +184,7 @@ class Snapshot:
                 return
             description = self.phase_description or f"phase {phase.id}"
             msg = f"{description} is not a phase of this server. It says: {refused}"
-            raise errors.TargetNotFound(msg) from None
+            raise errors.TargetNotFound(msg, option="phase") from None
 
     def _release(self, client: Client) -> int | None:
         """Return the id of the release, from the tree of a phase if necessary."""

@@ -134,3 +134,27 @@ def test_ini_option_alone_does_not_start_the_check(pytester, run_pytest, target,
 
     assert "zephyr: " not in ran.text
     assert target.sandbox.requests == []
+
+
+def test_parameters_with_a_colon_are_counted_as_tests(pytester, run_zephyr):
+    """``test_a[k: 1]`` and ``test_a[k: 2]`` are two tests with an invalid marker."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zephyr("SHOP-7")
+        @pytest.mark.parametrize("text", ["k: 1", "k: 2"])
+        def test_a(text): pass
+        """
+    )
+    ran = run_zephyr("--collect-only", check_exit_code=False)
+
+    assert "2 tests have an invalid marker" in ran.text
+
+
+def test_counts_are_green_only_if_nothing_is_wrong(check):
+    """A test case that is not in the phase is a problem, unless it would be added."""
+    flags = ("--color=yes", "-k=right or elsewhere")
+
+    assert "\x1b[32m3 test cases" not in check(*flags).text
+    assert "\x1b[32m3 test cases" in check(*flags, "--zephyr-create=execution").text
