@@ -157,7 +157,8 @@ def decode(line: bytes) -> Message:
         document = json.loads(line)
         message: Message = codec.reader(_KINDS[document["kind"]])(document)
     except (ValueError, KeyError, TypeError) as error:
-        # The original error may keep the whole line as an attribute, and the line may
-        # have a credential, so only the text of the error goes on.
-        raise ProtocolError(f"no message of version {VERSION}: {error!r}") from None
+        # The line may have a credential, and the text or an attribute of the original
+        # error a part of the line, so only the type of the error goes on.
+        kind = type(error).__name__
+        raise ProtocolError(f"no message of version {VERSION}: {kind}") from None
     return message

@@ -33,6 +33,7 @@ import pytest_zephyr
 from pytest_zephyr import protocol
 from pytest_zephyr.cli import main
 from pytest_zephyr.client import transport
+from pytest_zephyr.config import ci
 from pytest_zephyr.plugin import sender_process
 from pytest_zephyr.sandbox import ExecutionState
 from pytest_zephyr.sandbox import Fault
@@ -70,13 +71,13 @@ def contract() -> Contract:
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the variables of this machine that change what the plugin does."""
-    prefixes = ("ZEPHYR", "GITHUB_", "CI_", "BUILD", "SYSTEM_", "BITBUCKET_", "CIRCLE")
+    prefixes = ("ZEPHYR", "GITHUB_", "CI_", "SYSTEM_", "BITBUCKET_")
     proxies = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
+    others = {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "COLUMNS"}
+    others.update(" ".join(ci._VARIABLES.values()).split())
     for name in list(os.environ):
-        if name.startswith(prefixes) or name.lower() in proxies:
+        if name.startswith(prefixes) or name.lower() in proxies or name in others:
             monkeypatch.delenv(name)
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "COLUMNS"):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(autouse=True)

@@ -89,6 +89,8 @@ def test_a_credential_can_be_sent() -> None:
         b"Traceback\n",
         b"[]\n",
         b'{"kind":"Nothing"}\n',
+        b'{"kind":"s3cret"}\n',
+        b'{"kind":"Progress","what":"s3cret \xff"}\n',
         b'{"kind":"Progress","done":"1","total":2,"what":"s3cret"}\n',
         b'{"kind":"Progress","done":1}\n',
         b'{"kind":"Progress","done":true,"total":2,"what":"s3cret"}\n',
