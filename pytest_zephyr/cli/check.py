@@ -112,7 +112,7 @@ class Checker:
             self._note("TLS", text, "warning")
         elif self._settings.verify is False:
             source = self._settings.sources["verify"]
-            self._note("TLS", f"certificate is not checked (from {source})", "warning")
+            self._note("TLS", f"certificate is not checked ({source})", "warning")
         else:
             self._note("TLS", "certificate is trusted")
 

@@ -14,6 +14,7 @@ from pytest_zephyr.config import parsers
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.config.settings import Source
 from pytest_zephyr.errors import InvalidValue
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal.runs import Run
@@ -53,7 +54,9 @@ def choose_server(
                 f"no server is set for this push; only {path} names one, {journal_url}."
                 f" To send the credential there: {push_command(journal_url)}"
             )
-        return replace(settings, url=journal_url)
+        raw = {**settings.raw, "url": journal_url}
+        sources = {**settings.sources, "url": Source("journal", path.name)}
+        return replace(settings, url=journal_url, raw=raw, sources=sources)
     if journal_url != settings.url:
         _reject_foreign_ids(settings, journal_url)
         if settings.sources["url"].kind != "flag":

@@ -271,7 +271,7 @@ def _corrections(
             value = option.parse(text) if text else None
             if value == getattr(settings, name):
                 continue
-        what = f"{text!r} (from {source}) is not used" if current else "it is not set"
+        what = f"{text!r} ({source}) is not used" if current else "it is not set"
         flags += [option.flag_name, text]
         lines.append(f"zephyr_{name}: {what}; the journal keeps its own value.")
     if flags:

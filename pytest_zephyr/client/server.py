@@ -13,6 +13,7 @@ from requests.utils import should_bypass_proxies
 
 from pytest_zephyr.config.credentials import secrets_of
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.config.settings import Source
 from pytest_zephyr.secret import mask_userinfo
 from pytest_zephyr.secret import Scrubber
 
@@ -48,13 +49,13 @@ class Server:
         self.timeout = settings.timeout
         self.user = ""
         self.has_answered = False
-        source = settings.sources["url"]
-        is_named = not settings.embedded and source.kind != "default"
-        self._name = f"{self.origin} (from {source})" if is_named else self.origin
+        self._name = self.origin
+        if not settings.embedded:
+            self._name += f" ({settings.sources['url']})"
         self.proxies, proxy_source = _proxies(self.origin, settings)
         proxy = select_proxy(self.origin, self.proxies) or ""
         self.proxy_has_login = "@" in proxy
-        self.proxy = f"{mask_userinfo(proxy)} (from {proxy_source})"
+        self.proxy = f"{mask_userinfo(proxy)} ({proxy_source})"
         self.scrub = Scrubber(secrets_of(self.credential, self.proxies.values()))
 
     def __str__(self) -> str:
@@ -80,13 +81,14 @@ class Server:
         return self.parts._replace(scheme="https", netloc=host).geturl()
 
 
-def _proxies(origin: str, settings: Settings) -> tuple[dict[str, str], str]:
+def _proxies(origin: str, settings: Settings) -> tuple[dict[str, str], Source]:
     """Return the proxies to use for *origin*, and where they are set."""
+    source = settings.sources["proxy"]
     if settings.embedded:
-        return {}, ""
+        return {}, source
     if settings.proxy and not should_bypass_proxies(origin, no_proxy=None):
         proxies = {"http": settings.proxy, "https": settings.proxy}
-        return proxies, str(settings.sources["proxy"])
+        return proxies, source
     proxies = get_environ_proxies(origin)
     proxy = select_proxy(origin, proxies)
     names = (
@@ -94,4 +96,4 @@ def _proxies(origin: str, settings: Settings) -> tuple[dict[str, str], str]:
         for name, value in os.environ.items()
         if value == proxy and name.lower().endswith("_proxy")
     )
-    return proxies, next(names, "the system's settings")
+    return proxies, Source("environment", next(names, "the system's settings"))

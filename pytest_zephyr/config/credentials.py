@@ -59,7 +59,7 @@ def _token_credential(
     """
     text, place = environ.get("ZEPHYR_TOKEN", "").strip(), "ZEPHYR_TOKEN"
     if file is not None and (source.kind == "flag" or not text):
-        place = f"{file} (from {source})"
+        place = f"{file} ({source})"
         try:
             text = _read(file)
             mode = file.stat().st_mode

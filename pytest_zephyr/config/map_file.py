@@ -58,7 +58,7 @@ def read_map(path: Path, source: Source, ids: CaseIdParser) -> CaseMap:
 
     *source* says where the name of the file came from.
     """
-    where = f"{path} (from {source})"
+    where = f"{path} ({source})"
     try:
         if not path.is_file():
             raise SettingsError(f"there is no file {where}.")

@@ -163,8 +163,8 @@ def resolve(option_sources: OptionSources) -> Settings:
     unmapped, create = options["unmapped"], options["create"]
     if unmapped.value == "create" and create.value == "never":
         problems.append(
-            f"'create' (from {unmapped.source}) creates test cases, so zephyr_create"
-            f" must be execution, phase or cycle, not never ({create.source.phrase})."
+            f"'create' ({unmapped.source}) creates test cases, so zephyr_create"
+            f" must be execution, phase or cycle, not never ({create.source})."
         )
     if problems:
         raise SettingsError("\n".join(problems))
@@ -178,12 +178,12 @@ def resolve(option_sources: OptionSources) -> Settings:
     proxy, verify = options["proxy"], options["verify"]
     if proxy.source.kind != "environment" and "@" in proxy.text:
         warnings.append(
-            f"others can read the credential of the proxy in {proxy.source}; put the"
+            f"others can read the credential of the proxy in {proxy.source.name}; put the"
             f" address into ZEPHYR_PROXY in the environment."
         )
     if verify.value is False:
         warnings.append(
-            f"TLS certificates are not checked (from {verify.source}); anyone on the"
+            f"TLS certificates are not checked ({verify.source}); anyone on the"
             f" network path can read the credential."
         )
     needed = options.keys() & Settings.__dataclass_fields__.keys()
@@ -301,7 +301,7 @@ def _describe_invalid(name: str, text: str, source: Source, error: InvalidValue)
     if name in {"url", "proxy"}:
         text = mask_userinfo(text)
     key, end = BY_NAME[name].ini_name, "" if str(error).endswith("?") else "."
-    return f"invalid {key} {shorten(text, 100)!r} (from {source}): {error}{end}"
+    return f"invalid {key} {shorten(text, 100)!r} ({source}): {error}{end}"
 
 
 def describe(settings: Settings) -> list[str]:
@@ -313,7 +313,7 @@ def describe(settings: Settings) -> list[str]:
         "status_map": settings.raw["status_map"] or _DEFAULT_MAP_TEXT,
     }
     rows = [
-        (option.ini_name, texts[option.name], str(settings.sources[option.name]))
+        (option.ini_name, texts[option.name], settings.sources[option.name].name)
         for option in OPTIONS
         if option.name != "show_config"
     ]

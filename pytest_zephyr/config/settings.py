@@ -66,17 +66,15 @@ class Ref:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the value of an option came from: the *kind* of place, and its *name*."""
+    """Where the value of an option came from: the *kind* of place, and its *name*.
+
+    As a text, for a sentence, it is ``from ZEPHYR_URL`` or ``the default``.
+    """
 
     kind: Literal["flag", "journal", "environment", "override", "ini", "ci", "default"]
     name: str
 
     def __str__(self) -> str:
-        return self.name
-
-    @property
-    def phrase(self) -> str:
-        """The source in a sentence: ``from ZEPHYR_URL``, or ``the default``."""
         return "the default" if self.kind == "default" else f"from {self.name}"
 
 
@@ -152,7 +150,7 @@ class Settings:
         self, statuses: Sequence[status.Status]
     ) -> dict[Outcome, status.Choice]:
         """Return the choice for each outcome on a server that has *statuses*."""
-        source = self.sources["status_map"].phrase
+        source = str(self.sources["status_map"])
         return status.choices(self.status_map, source, statuses)
 
     def describe(self, name: str) -> str:
@@ -160,7 +158,7 @@ class Settings:
         text = self.raw[name]
         if name in {"url", "proxy"}:
             text = mask_userinfo(text)
-        return f"{text!r} ({self.sources[name].phrase})"
+        return f"{text!r} ({self.sources[name]})"
 
     def time_budget(self, limit: float = math.inf, reason: str = "") -> Deadline:
         """Return the user's time budget, or *limit* seconds if that is shorter.

@@ -29,7 +29,7 @@ FILLED_IN = {
     "is not a release of …": "is not a … of …",
     "have no test case": "… no test case",
     "the time budget of … s (…) is spent": "the time budget of … s (…)… is spent",
-    "invalid zephyr_… '…' (from …): …": "invalid … (from …): …",
+    "invalid zephyr_… '…' (from …): …": "invalid … (…): …",
     "results kept in …": "… kept in …",
     "pytest_zephyr_record of …": "… of …",
     "pytest_zephyr_cases of …": "… of …",
@@ -71,7 +71,9 @@ STRINGS = "\n".join(text for tree in syntax_trees() for text in strings_in(tree)
     "message", [each for each in listed_messages() if each not in FOREIGN_MESSAGES]
 )
 def test_every_message_of_the_page_is_in_the_code(message):
-    for part in FILLED_IN.get(message, message).split("…"):
+    # A source writes its own "from".
+    in_code = FILLED_IN.get(message, message).replace("(from …)", "(…)")
+    for part in in_code.split("…"):
         assert part.strip(" '") in STRINGS
 
 

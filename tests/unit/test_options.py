@@ -338,7 +338,7 @@ def test_the_run_key_comes_from_the_ci_service_if_it_is_not_set(environ, key, so
     """It is in the journal, so that a later push merges the same journals."""
     settings = resolve.resolve(OptionSources(environ=environ))
 
-    assert (settings.run_key, str(settings.sources["run_key"])) == (key, source)
+    assert (settings.run_key, settings.sources["run_key"].name) == (key, source)
     assert resolve.journaled_options(settings).get("run_key") == key
 
 
