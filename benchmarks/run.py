@@ -38,7 +38,13 @@ def pytest_runtest_logreport(report):
 """
 
 #: The first line of journals that a benchmark writes itself.
-JOURNAL_HEADER = {"kind": "header", "format": 1, "cut": 0, "run": "r", "started": 1}
+JOURNAL_HEADER = {
+    "kind": "header",
+    "format": 1,
+    "is_cut_short": 0,
+    "session": "r",
+    "started": 1,
+}
 
 
 def say(text: str) -> None:
@@ -298,7 +304,7 @@ def journals(root: Path) -> None:
             directory.mkdir()
             for n in range(count):
                 lines = [
-                    {**JOURNAL_HEADER, "run": f"old{n}"},
+                    {**JOURNAL_HEADER, "session": f"old{n}"},
                     {"kind": "delivered", "at": 1},
                 ]
                 path = directory / f"2026-01-01T00-00-00-{n:06x}.jsonl"

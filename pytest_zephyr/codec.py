@@ -1,9 +1,8 @@
 """Converts values to JSON and back by type hints, for messages and journal lines.
 
 A dataclass becomes an object without the fields that have their defaults. When the object
-is read, missing fields get their defaults, and keys that are not fields are ignored. The
-key of a field is its name, or ``key`` in its metadata. A mapping becomes an object if all
-its keys become texts, otherwise a list of pairs.
+is read, missing fields get their defaults, and keys that are not fields are ignored. A
+mapping becomes an object if all its keys become texts, otherwise a list of pairs.
 """
 
 from __future__ import annotations
@@ -62,8 +61,8 @@ def to_json(value: object) -> Any:
         kind: Any = type(value)
         # Most values are texts, which need no call.
         return {
-            key: content if type(content) is str else to_json(content)
-            for key, name, default in _defaults(kind)
+            name: content if type(content) is str else to_json(content)
+            for name, default in _defaults(kind)
             if (content := getattr(value, name)) != default
         }
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -79,14 +78,13 @@ def to_json(value: object) -> Any:
 
 
 @functools.cache
-def _defaults(kind: Any) -> list[tuple[str, str, object]]:
-    """Return the key, name and default of each field of a dataclass.
+def _defaults(kind: Any) -> list[tuple[str, object]]:
+    """Return the name and the default of each field of a dataclass.
 
     The default is `MISSING` if the field has none.
     """
     return [
         (
-            field.metadata.get("key", field.name),
             field.name,
             field.default
             if field.default_factory is MISSING
@@ -97,10 +95,10 @@ def _defaults(kind: Any) -> list[tuple[str, str, object]]:
 
 
 @functools.cache
-def field_readers(kind: Any) -> dict[str, tuple[str, Reader]]:
-    """Return the name and the reader of each field of a dataclass, by its key."""
+def field_readers(kind: Any) -> dict[str, Reader]:
+    """Return the reader of each field of a dataclass, by the name of the field."""
     hints = typing.get_type_hints(kind)
-    return {key: (name, reader(hints[name])) for key, name, _default in _defaults(kind)}
+    return {field.name: reader(hints[field.name]) for field in fields(kind)}
 
 
 @functools.cache
@@ -167,11 +165,11 @@ def _dataclass_reader(kind: Any) -> Reader:
     readers = field_readers(kind)
 
     def read(data: Any) -> Any:
-        values = {}
-        for key, value in _checked(dict, data).items():
-            if key in readers:
-                name, read_value = readers[key]
-                values[name] = read_value(value)
+        values = {
+            name: readers[name](value)
+            for name, value in _checked(dict, data).items()
+            if name in readers
+        }
         return kind(**values)
 
     return read

@@ -19,9 +19,9 @@ import threading
 import time
 
 
-#: The environment variable with the process id of the pytest run that reports; processes
+#: The environment variable with the id of the process whose session reports; processes
 #: that its tests start inherit it.
-RUN_VARIABLE = "_ZEPHYR_RUN"
+SESSION_VARIABLE = "_ZEPHYR_SESSION"
 
 #: The difference between wall clock and monotonic clock, and the monotonic time when this
 #: module was imported, in seconds.

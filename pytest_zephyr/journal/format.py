@@ -37,18 +37,18 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 class Header:
     """The first line: which session this is, and the options that decide its result.
 
-    *session* is the name of the session, *key* its run key, if it has one. *options* are
+    *session* is the name of the session, *run_key* its run key, if it has one. *options* are
     texts as they were given. *started* is in milliseconds since the epoch. *worker* is
     the name of the pytest-xdist worker, empty in the journal itself. *job* says what ran,
     and where, in process *pid*; *page*, the address of the job's page, and *commit* come
     from the CI service. *unlocked* says that file locks do not work in this directory,
-    *cut* is 1 if the disk refused the last lines. A session that is *setup_only* calls no
+    *is_cut_short* is 1 if the disk refused the last lines. A session that is *setup_only* calls no
     test. The journal of a *dry_run* is sent only when it is named. A header never holds
     a secret.
     """
 
-    session: str = field(metadata={"key": "run"})
-    key: str = ""
+    session: str
+    run_key: str = ""
     started: int = 0
     options: Mapping[str, str] = field(default_factory=dict)
     worker: str = ""
@@ -57,14 +57,14 @@ class Header:
     unlocked: bool = False
     page: str = ""
     commit: str = ""
-    cut: int = 0
+    is_cut_short: int = 0
     setup_only: bool = False
     dry_run: bool = False
 
     @property
     def run(self) -> str:
         """The run key, or the name of the session if there is no key."""
-        return self.key or self.session
+        return self.run_key or self.session
 
     def identity(self, overrides: Mapping[str, str] | None = None) -> tuple[str, ...]:
         """Return what identifies the run: its `run`, its server and its target.
@@ -153,7 +153,7 @@ def header_line(header: Header) -> dict[str, Any]:
     return {
         "kind": "header",
         "format": FORMAT_VERSION,
-        "cut": 0,
+        "is_cut_short": 0,
         **codec.to_json(header),
     }
 
@@ -222,9 +222,9 @@ def read_header(line: Mapping[str, Any], path: Path) -> Header:
         )
         raise JournalError(msg)
     values: dict[str, Any] = {"session": ""}
-    for key, (name, read) in codec.field_readers(Header).items():
+    for name, read in codec.field_readers(Header).items():
         with suppress(KeyError, TypeError, ValueError):
-            values[name] = read(line[key])
+            values[name] = read(line[name])
     options = line.get("options")
     if isinstance(options, dict):
         values["options"] = {name: str(value) for name, value in options.items()}
@@ -243,9 +243,9 @@ def read_evidence(line: Mapping[str, Any]) -> evidence.EvidenceEntry:
     ):
         raise ValueError(value)
     where = {
-        name: read(line[key])
-        for key, (name, read) in codec.field_readers(evidence.EvidenceEntry).items()
-        if key in line and name != "value"
+        name: read(line[name])
+        for name, read in codec.field_readers(evidence.EvidenceEntry).items()
+        if name in line and name != "value"
     }
     return evidence.EvidenceEntry(value=value, **where)
 

@@ -37,9 +37,9 @@ class Clock:
 
 @dataclass(frozen=True)
 class RunningSessions:
-    """The *names* of the sessions of this run that still ran when this session ended."""
+    """The names of the *sessions* of this run that still ran when this session ended."""
 
-    names: tuple[str, ...] = field(metadata={"key": "runs"})
+    sessions: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -190,7 +190,7 @@ class Journal:
             header.started + offset,
             ended + offset,
             nodes,
-            {name for each in others[ledger.RunningSessions] for name in each.names},
+            {name for each in others[ledger.RunningSessions] for name in each.sessions},
             not uncollected,
         )
         # Every worker deselects the same tests.
@@ -204,7 +204,7 @@ class Journal:
         for path in (*parts_of(self.path), self.path):
             yield from _decode(path, self._lines(path))
         yield from _decode(self.path, self._unwritten)
-        if self.header.cut:
+        if self.header.is_cut_short:
             # Lines are missing, so a test that seems unfinished has not crashed.
             yield End()
 

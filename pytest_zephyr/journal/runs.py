@@ -63,7 +63,7 @@ class Run:
     @property
     def cut(self) -> list[Path]:
         """The journals that a full disk has cut short."""
-        return [each.path for each in self.journals if each.header.cut]
+        return [each.path for each in self.journals if each.header.is_cut_short]
 
     @property
     def started(self) -> int:
@@ -195,7 +195,7 @@ def _of_same_run(
 ) -> list[reader.Journal]:
     """Return the other *known* journals of one run, none if it has no run key."""
     header = journals[0].header
-    if not header.key:
+    if not header.run_key:
         return []
     identity = header.identity(overrides)
     by_name = {each.header.session: each for each in journals}
@@ -361,13 +361,13 @@ def prune(directory: Path, keep: int = 20) -> None:
         for path in paths[searched:][-_MAX_CHECKED:]
         if reader.last_kind(path) == "delivered"
         and (journal := _open(path, [])) is not None
-        and not (journal.header.key and journal.header.started >= day_ago)
+        and not (journal.header.run_key and journal.header.started >= day_ago)
     ]
-    if any(journal.header.key for journal in removable):
+    if any(journal.header.run_key for journal in removable):
         needed = {
             journal.header.identity()
             for journal in open_all([directory])
-            if journal.header.key and not journal.is_delivered()
+            if journal.header.run_key and not journal.is_delivered()
         }
         removable = [each for each in removable if each.header.identity() not in needed]
     if not removable:
@@ -409,7 +409,7 @@ def group(
     for journal in journals:
         groups.setdefault(journal.header.identity(overrides), []).append(journal)
     known: list[reader.Journal] = []
-    if any(journal.header.key for journal in journals):
+    if any(journal.header.run_key for journal in journals):
         parents = (journal.path.parent for journal in journals)
         known = open_all(dict.fromkeys((*directories, *parents)))
     runs = [

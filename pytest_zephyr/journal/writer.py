@@ -37,7 +37,7 @@ JOURNAL_SUFFIX = ".jsonl"
 _OUR_PREFIXES = ("files", "sandbox.db")
 
 #: The bytes of the header before the digit that becomes 1 when the disk refuses a line.
-_CUT = b'"cut":'
+_CUT = b'"is_cut_short":'
 
 #: Keys whose values must not change, even if a password is an ordinary word.
 _NEVER_SCRUBBED = {

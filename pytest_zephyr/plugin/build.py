@@ -1,4 +1,4 @@
-"""Registers the plugin objects of a run that reports, on the controller or a worker."""
+"""Registers the plugin objects of a reporting session, on controller or worker."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def begin(config: pytest.Config) -> None:
             plugins = _worker_plugins(config, option_sources, workerinput)
         for name, plugin in plugins.items():
             config.pluginmanager.register(plugin, f"zephyr-{name}")
-        plugin_settings.begin_run(config)
+        plugin_settings.begin_session(config)
     except (SettingsError, pytest.UsageError):
         raise
     except ERRORS as error:
@@ -63,7 +63,7 @@ def begin(config: pytest.Config) -> None:
 
 
 class _SilencedHeader:
-    """Shows why this run does not report, if a test of a reporting run started it."""
+    """Shows why this session does not report, if a test of a reporting one started it."""
 
     def pytest_report_header(self, config: pytest.Config) -> list[str]:
         return plugin_settings.silenced_lines(config)

@@ -63,7 +63,7 @@ class ZephyrReporter:
         path = settings.journal / f"{name}{JOURNAL_SUFFIX}"
         header = journal_format.Header(
             session=name,
-            key=settings.run_key or "",
+            run_key=settings.run_key or "",
             started=now_ms(),
             options=resolve.journaled_options(settings),
             job=job.identify_job(
@@ -175,10 +175,10 @@ class ZephyrReporter:
     def _leave_unsent(self) -> None:
         """Say where the unsent results are; note which sessions of the run go on."""
         journal = Journal(self.writer.path, self.writer.unwritten)
-        if journal.header.key:
+        if journal.header.run_key:
             known = runs.open_all([journal.path.parent], recent=True)
             runs.note_running([journal], known, [self.writer])
-        if journal.header.cut:
+        if journal.header.is_cut_short:
             self.lines += cut_short_lines([self._display_path])
         self.lines += uncollected_lines(self._uncollected)
         self._undelivered = self.writer.broken is not None

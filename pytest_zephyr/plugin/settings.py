@@ -1,4 +1,4 @@
-"""Reads the options of a run from pytest, also for a run that a test has started."""
+"""Reads the options of a session from pytest, also of one that a test has started."""
 
 from __future__ import annotations
 
@@ -27,50 +27,52 @@ from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal import file_store
 from pytest_zephyr.journal.lock import is_alive
-from pytest_zephyr.origin import RUN_VARIABLE
+from pytest_zephyr.origin import SESSION_VARIABLE
 from pytest_zephyr.origin import System
 from pytest_zephyr.plugin.collection.marks import Marks
 from pytest_zephyr.secret import Scrubber
 
 
-#: The result of `outer_run`.
+#: The result of `outer_process`.
 _OUTER = pytest.StashKey[str]()
 
-#: The runs that report in this process; one may have started another.
-_reporting_runs: list[pytest.Config] = []
+#: The sessions that report in this process; one may have started another.
+_reporting_sessions: list[pytest.Config] = []
 
 
-def begin_run(config: pytest.Config) -> None:
-    """Mark this run as reporting, for the runs that its tests start, until it ends."""
-    _reporting_runs.append(config)
-    if not outer_run(config):
-        os.environ[RUN_VARIABLE] = str(System.process_id())
-    config.add_cleanup(_end_run)
+def begin_session(config: pytest.Config) -> None:
+    """Mark this session as reporting, for those that its tests start, until it ends."""
+    _reporting_sessions.append(config)
+    if not outer_process(config):
+        os.environ[SESSION_VARIABLE] = str(System.process_id())
+    config.add_cleanup(_end_session)
 
 
-def _end_run() -> None:
-    _reporting_runs.pop()
-    if not _reporting_runs and os.environ.get(RUN_VARIABLE) == str(System.process_id()):
-        del os.environ[RUN_VARIABLE]
+def _end_session() -> None:
+    _reporting_sessions.pop()
+    if not _reporting_sessions and os.environ.get(SESSION_VARIABLE) == str(
+        System.process_id()
+    ):
+        del os.environ[SESSION_VARIABLE]
 
 
-def outer_run(config: pytest.Config) -> str:
-    """Return the id of the process whose tests started this run, empty if there is none.
+def outer_process(config: pytest.Config) -> str:
+    """Return the id of the process whose tests started this session, empty if none did.
 
-    The settings of that run are not meant for this one, which may, for example, test a
-    plugin and expect failures. A worker of pytest-xdist is no run of its own.
+    The settings of that process are not meant for this one, which may, for example, test a
+    plugin and expect failures. A worker of pytest-xdist is no session of its own.
     """
     outer = config.stash.get(_OUTER, None)
     if outer is None:
-        outer = os.environ.get(RUN_VARIABLE, "")
+        outer = os.environ.get(SESSION_VARIABLE, "")
         own_id = str(System.process_id())
-        if _reporting_runs and config not in _reporting_runs:
+        if _reporting_sessions and config not in _reporting_sessions:
             # Even if a test has changed the variable.
             outer = own_id
-        # A run that has replaced itself by `exec` has the same process id.
+        # A session that has replaced itself by `exec` has the same process id.
         elif (
             hasattr(config, "workerinput")
-            or (outer == own_id and not _reporting_runs)
+            or (outer == own_id and not _reporting_sessions)
             or not is_alive(outer)
         ):
             outer = ""
@@ -88,11 +90,11 @@ def show(config: pytest.Config) -> int:
 
 
 def silenced_lines(config: pytest.Config) -> list[str]:
-    """Return a line that says why a run that should report does not: a test started it.
+    """Return a line that says why a session that should report does not: a test started it.
 
-    The list is empty for all other runs.
+    The list is empty for all other sessions.
     """
-    outer = outer_run(config)
+    outer = outer_process(config)
     with suppress(SettingsError):
         if outer and resolve.value("zephyr", _all_sources(config)):
             line = (
@@ -104,13 +106,13 @@ def silenced_lines(config: pytest.Config) -> list[str]:
 
 
 def sources(config: pytest.Config) -> OptionSources:
-    """Return the sources of the options of this run.
+    """Return the sources of the options of this session.
 
-    If a test of a reporting run started it, ini files and ``ZEPHYR`` variables are left
+    If a test of a reporting session started it, ini files and ``ZEPHYR`` variables are left
     out.
     """
     option_sources = _all_sources(config)
-    if outer_run(config):
+    if outer_process(config):
         environ = {
             name: value
             for name, value in os.environ.items()
@@ -168,7 +170,7 @@ def usage_errors() -> Iterator[None]:
 
 @usage_errors()
 def load(config: pytest.Config, option_sources: OptionSources) -> Settings:
-    """Return the settings of this run. Raises UsageError with every problem."""
+    """Return the settings of this session. Raises UsageError with every problem."""
     place = config.inipath or "the ini options"
     options.reject_credentials(partial(_ini, config), place)
     settings = resolve.resolve(option_sources)

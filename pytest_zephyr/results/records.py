@@ -132,7 +132,7 @@ class Report:
     attempt: int = 0
     worker: str = ""
     reason: str = ""
-    short_text: str = field(default="", metadata={"key": "crash"})
+    short_text: str = ""
     text: str = ""
     subtest: str = ""
 

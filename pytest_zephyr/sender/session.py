@@ -38,7 +38,7 @@ def deliver_session(
         """Return the journal of this session, with those of the same run beside it."""
         nonlocal known
         journals = (Journal(path, unwritten),)
-        if journals[0].header.key:
+        if journals[0].header.run_key:
             new_problems: list[str] = []
             known = runs.open_all([path.parent], known, new_problems, recent=True)
             sibling_problems.update(new_problems)

@@ -434,7 +434,7 @@ def test_other_journals_are_sent_if_one_has_invalid_options(push, journal, targe
     header = {
         "kind": "header",
         "format": 1,
-        "run": "a",
+        "session": "a",
         "options": {"comment": "no\x1b"},
     }
     rest = text.split("\n", 1)[1]

@@ -173,7 +173,7 @@ def test_variable_of_a_finished_run_is_ignored(
 ):
     """No process has the id in the variable; this run replaces the id by its own."""
     # Linux gives no process an id this high.
-    monkeypatch.setenv("_ZEPHYR_RUN", "4194999")
+    monkeypatch.setenv("_ZEPHYR_SESSION", "4194999")
     monkeypatch.setenv("ZEPHYR", "1")
     pytester.makepyfile(NESTED)
     run_zephyr(subprocess=True, check_exit_code=False)
@@ -212,7 +212,7 @@ def test_a_run_after_one_that_reported_reports_too(pytester, run_zephyr, target)
         run_zephyr(check_exit_code=False)
 
     assert target.statuses()[102] == "1"
-    assert "_ZEPHYR_RUN" not in os.environ
+    assert "_ZEPHYR_SESSION" not in os.environ
 
 
 # Markers while a test runs
@@ -1038,7 +1038,9 @@ def test_only_planned_works_with_push_never(pytester, run_zephyr):
 # Runs of pytest inside tests: their environment variable and their workers
 
 
-@pytest.mark.parametrize("how", ["delenv('_ZEPHYR_RUN')", "setenv('_ZEPHYR_RUN', '1')"])
+@pytest.mark.parametrize(
+    "how", ["delenv('_ZEPHYR_SESSION')", "setenv('_ZEPHYR_SESSION', '1')"]
+)
 def test_run_in_the_same_process_does_not_report(pytester, run_zephyr, target, how):
     inner = pytester.mkdir("inner")
     (inner / "pytest.ini").write_text("[pytest]\nzephyr = true\n", encoding="utf-8")

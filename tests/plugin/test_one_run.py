@@ -645,7 +645,7 @@ def test_sessions_are_sent_while_another_one_is_running(
     running = ended.with_name("2999-01-01T00-00-00-abcdef.jsonl")
     with running.open("xb", buffering=0) as file:
         assert try_lock(file.fileno())
-        file.write(json.dumps({**header, "run": running.stem}).encode() + b"\n")
+        file.write(json.dumps({**header, "session": running.stem}).encode() + b"\n")
         ran = run_command("push")
 
     assert ran.ret == 1

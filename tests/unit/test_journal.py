@@ -24,7 +24,6 @@ import pytest
 
 from pytest_zephyr.errors import JournalError
 from pytest_zephyr.journal import format as journal_format
-from pytest_zephyr.journal import ledger
 from pytest_zephyr.journal import reader as journal_reader
 from pytest_zephyr.journal import writer as journal_writer
 from pytest_zephyr.journal.format import Header
@@ -53,7 +52,7 @@ from tests.unit.make import deterministic
 from tests.unit.make import report
 
 
-HEADER = Header("run", key="77", started=5, options={"phase": "Smoke"})
+HEADER = Header("run", run_key="77", started=5, options={"phase": "Smoke"})
 
 ITEM = Item("t.py::test_a", (101, "A-1"))
 REPORT = Report(
@@ -395,7 +394,7 @@ def test_a_file_without_a_header_is_not_a_journal(path, content):
 def test_another_format_is_refused(path, version):
     """A newer format is not read in part."""
     path.write_text(
-        f'{{"kind":"header","format":{version},"run":"r"}}\n', encoding="utf-8"
+        f'{{"kind":"header","format":{version},"session":"r"}}\n', encoding="utf-8"
     )
 
     with pytest.raises(JournalError) as caught:
@@ -413,27 +412,13 @@ def test_another_format_is_refused(path, version):
 def test_an_invalid_start_in_a_header_is_read_as_0(path, started):
     """The header is valid nevertheless."""
     path.write_text(
-        f'{{"kind":"header","format":1,"run":"r","started":{started}}}\n',
+        f'{{"kind":"header","format":1,"session":"r","started":{started}}}\n',
         encoding="utf-8",
     )
 
     header = Journal(path).header
 
     assert (header.session, header.started) == ("r", 0)
-
-
-def test_names_of_sessions_are_written_as_run_and_runs(path):
-    """These keys of the format are not the names of the fields."""
-    running = ledger.RunningSessions(("a", "b"))
-
-    assert journal_format.header_line(HEADER)["run"] == "run"
-    assert journal_format.line_of(running) == {"kind": "running", "runs": ["a", "b"]}
-    path.write_text(
-        '{"kind":"header","format":1,"run":"c"}\n{"kind":"running","runs":["a","b"]}\n',
-        encoding="utf-8",
-    )
-    session = Journal(path).read().session
-    assert (session.name, session.still_running) == ("c", {"a", "b"})
 
 
 def test_options_of_a_header_become_texts(path):
@@ -832,7 +817,7 @@ KEYS += [
 ]
 KEYS += [
     *("name", "type", "size", "label", "number", "depth", "text", "key", "value"),
-    *("defects", "fields", "comment"),
+    *("defects", "fields", "comment", "session", "sessions"),
 ]
 KINDS = [
     *("comment", "defect", "field", "attachment", "step", "left_out"),
@@ -845,6 +830,7 @@ KINDS = [
     "sending",
     "collect_error",
     "header",
+    "running",
 ]
 LINE = st.builds(
     lambda kind, line: {**line, "kind": kind},

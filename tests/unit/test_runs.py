@@ -153,7 +153,7 @@ def test_a_broken_file_does_not_affect_the_others(tmp_path):
     (tmp_path / "b.jsonl").write_bytes(b"")
     (tmp_path / "c.jsonl").write_bytes(b'{"kind":"header","format":99}\n')
     (tmp_path / "d.jsonl").write_bytes(
-        b'{"kind":"header","format":1,"run":"d","started":"soon"}\n'
+        b'{"kind":"header","format":1,"session":"d","started":"soon"}\n'
     )
     write(tmp_path / "e.jsonl")
     search = find_journals([tmp_path])
