@@ -57,20 +57,21 @@ BUILDKITE_AGENT_NAME BUILDKITE_AGENT_ACCESS_TOKEN BUILDKITE_AGENT_PID
 BUILDKITE_BUILD_CHECKOUT_PATH
 BITBUCKET_STEP_UUID BITBUCKET_STEP_RUN_NUMBER BITBUCKET_STEP_OIDC_TOKEN
 """
-#: Variables that do not identify a job: those above, and those of our options.
+#: Variables that do not identify a job: those above, those of our options, and one whose
+#: words are compared as arguments.
 _IGNORED_VARIABLES = {
     *_CHANGING_NAMES.split(),
     *(option.env_name for option in OPTIONS),
+    "PYTEST_ADDOPTS",
 }
-
-#: Variables that are a part of the command line.
-_ARGUMENT_VARIABLES = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
 
 #: Letters of pytest's flags without a value, and those that only change the output.
 _FLAG_LETTERS, _OUTPUT_LETTERS = "vqxsl", "vq"
 
 #: Flags that may differ between attempts of one job, without and with a value.
-#: `significant_arguments` adds those of our options.
+#: `significant_arguments` adds those of our options. `-p` is one of them because a repeat
+#: often has `-p no:randomly` or the like; PYTEST_PLUGINS is compared, because it can only
+#: load plugins, and is set for all attempts of a job.
 _IGNORED_FLAGS = """
     --lf --last-failed --ff --failed-first --nf --new-first --sw --stepwise --sw-skip
     --stepwise-skip --sw-reset --stepwise-reset -v --verbose -q --quiet --no-zephyr
@@ -103,7 +104,7 @@ def identify_job(
     variables: dict[str, str] = {}
     secret_variables: list[str] = []
     for name, value in sorted(environ.items()):
-        if name in _IGNORED_VARIABLES or name in _ARGUMENT_VARIABLES:
+        if name in _IGNORED_VARIABLES:
             continue
         if _SECRET_NAME.search(name):
             secret_variables.append(f"{name}={portable(value)}")
@@ -115,8 +116,6 @@ def identify_job(
     except ValueError:
         words = [addopts]
     compared_arguments = significant_arguments([*words, *arguments])
-    if plugins := environ.get("PYTEST_PLUGINS"):
-        compared_arguments.append(f"PYTEST_PLUGINS={plugins}")
     return Job(
         directory=portable(f"{root}{os.pathsep}{cwd}"),
         interpreter=portable(f"{sys.executable} {platform.python_version()}"),
@@ -135,14 +134,14 @@ def identify_job(
 _added_variables: dict[str, str] = {}
 
 
-def note_added(before: Mapping[str, str], after: Mapping[str, str]) -> None:
+def note_added_variables(before: Mapping[str, str], after: Mapping[str, str]) -> None:
     """Remember the variables that the tests of a session added."""
     for name, value in after.items():
         if name not in before or _added_variables.get(name) == before[name]:
             _added_variables[name] = value
 
 
-def without_added(environ: Mapping[str, str]) -> dict[str, str]:
+def without_added_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """Return *environ* without the variables that tests of earlier sessions added.
 
     Changed values of other variables stay: they may be from the caller of `pytest.main`.
@@ -158,7 +157,7 @@ def significant_arguments(arguments: Iterable[str]) -> list[str]:
     """Return those of pytest's *arguments* that are equal in all attempts of one job.
 
     The others say which tests are repeated, how many processes run, what is printed,
-    which plugins ``-p`` loads, and how the run is reported.
+    which plugins ``-p`` loads or blocks, and how the run is reported.
     """
     parser = argparse.ArgumentParser(
         add_help=False, allow_abbrev=False, exit_on_error=False

@@ -67,7 +67,7 @@ class ZephyrReporter:
             started=now_ms(),
             options=resolve.journaled_options(settings),
             job=job.identify_job(
-                job.without_added(self._environ),
+                job.without_added_variables(self._environ),
                 config.rootpath,
                 config.invocation_params.dir,
                 map(str, config.invocation_params.args),
@@ -162,7 +162,7 @@ class ZephyrReporter:
 
     def _finish(self) -> None:
         self.startup_check.close()
-        job.note_added(self._environ, os.environ)
+        job.note_added_variables(self._environ, os.environ)
         self.writer.append(journal_format.line_of(End()))
         self.writer.retry()
         if self._settings.push == "end":

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 import pytest
 
 from pytest_zephyr.config.job import identify_job
-from pytest_zephyr.config.job import note_added
+from pytest_zephyr.config.job import note_added_variables
 from pytest_zephyr.config.job import significant_arguments
-from pytest_zephyr.config.job import without_added
+from pytest_zephyr.config.job import without_added_variables
 from pytest_zephyr.results.jobs import Job
 from pytest_zephyr.results.jobs import merge_sessions
 from pytest_zephyr.results.jobs import Session
@@ -337,7 +337,7 @@ def test_an_attempt_without_the_name_of_its_job_is_ignored():
 
 def test_variables_that_tests_add_to_the_environment_are_left_out():
     """A changed variable stays: the caller of pytest.main may have changed it."""
-    note_added({"A": "1"}, {"A": "2", "_MPLBACKEND": "Agg"})
+    note_added_variables({"A": "1"}, {"A": "2", "_MPLBACKEND": "Agg"})
 
-    assert without_added({"A": "2", "_MPLBACKEND": "Agg"}) == {"A": "2"}
-    assert without_added({"_MPLBACKEND": "svg"}) == {"_MPLBACKEND": "svg"}
+    assert without_added_variables({"A": "2", "_MPLBACKEND": "Agg"}) == {"A": "2"}
+    assert without_added_variables({"_MPLBACKEND": "svg"}) == {"_MPLBACKEND": "svg"}
