@@ -182,6 +182,8 @@ def deliver(
     the run again: if another session of it has ended meanwhile, neither push knew the
     results of the other, so they are merged and pushed again.
     """
+    # Receipts name the server as the user does: below, the URL `sandbox` is replaced by
+    # the address of an embedded server, whose port is another one each time.
     server, contents = str(settings.url), run.read()
     earlier: Delivery | None = None
     with (
@@ -191,7 +193,9 @@ def deliver(
         if snapshot is not None:
             snapshot.prepare(client)
         while True:
-            others = run.all if keep_flags else run.others
+            # The journals that are pushed with the settings in their headers; the rest is
+            # pushed with `settings` as they are.
+            with_own_settings = run.all if keep_flags else run.others
             delivery = push(
                 contents.results,
                 client,
@@ -206,7 +210,7 @@ def deliver(
                         journal.path.name,
                         keep_flags=keep_flags,
                     )
-                    for journal in others
+                    for journal in with_own_settings
                 },
                 sessions_to_send={journal.header.session for journal in run.journals},
                 force=force,
