@@ -5,7 +5,7 @@ ZephyrError
   + TargetNotFound          the server has nothing with this name or id
   + ZephyrUnreachable       no usable answer; trying again may help
       - ZephyrWriteUnanswered  no usable answer to a write: it may have happened or not
-  + ZephyrBadAnswer         an answer we cannot use; carries its status
+  + ZephyrBadAnswer         an answer we cannot use; carries its HTTP status
       - ZephyrUnauthorized  401, 403
       - ZephyrRefused       another status that a retry does not change, or an unusable body
           - ZephyrNotFound  404, 405, 410: the server does not have this address
@@ -57,7 +57,7 @@ Code = Literal[
     "unreachable",
 ]
 
-_CODES_BY_STATUS: dict[int, Code] = {401: "login-failed", 403: "permission-denied"}
+_CODES_BY_HTTP_STATUS: dict[int, Code] = {401: "login-failed", 403: "permission-denied"}
 
 
 class ZephyrError(Exception):
@@ -124,10 +124,10 @@ class Interrupted(ZephyrError):
 class ZephyrBadAnswer(ZephyrError):
     """The server answered, but not with what was asked for."""
 
-    def __init__(self, message: str, *, status: int) -> None:
+    def __init__(self, message: str, *, http_status: int) -> None:
         super().__init__(message)
-        self.status = status
-        self.code = _CODES_BY_STATUS.get(status, "bad-answer")
+        self.http_status = http_status
+        self.code = _CODES_BY_HTTP_STATUS.get(http_status, "bad-answer")
 
 
 class ZephyrUnauthorized(ZephyrBadAnswer):

@@ -94,10 +94,10 @@ class Checker:
             return None
         except errors.ZephyrBadAnswer as error:
             self._check_encryption(client)
-            if error.status == 403:
+            if error.http_status == 403:
                 self._note("credential", description)
             steps = {401: "credential", 403: "user"}
-            self._fail(steps.get(error.status, "address"), error)
+            self._fail(steps.get(error.http_status, "address"), error)
             return None
         self._check_encryption(client)
         self._note("credential", description)

@@ -200,7 +200,9 @@ def _read_phase(client: Client, settings: Settings) -> Place:
         tree = client.phase_tree(target.phase.id)
     except errors.ZephyrRefused as refused:
         message = f"{settings.describe('phase')} cannot be read: {refused}"
-        raise errors.ZephyrRefused(message, status=refused.status) from refused
+        raise errors.ZephyrRefused(
+            message, http_status=refused.http_status
+        ) from refused
     rows = (row for node in tree.walk() for row in client.phase_rows(node.id))
     return Place(target.path, tree.release, [row.placement for row in rows])
 

@@ -84,7 +84,7 @@ class Calls(Transport):
             try:
                 return self.send(method, path, params, body)
             except errors.ZephyrRefused as refused:
-                if refused.status != 400 or "is locked" not in str(refused):
+                if refused.http_status != 400 or "is locked" not in str(refused):
                     raise
                 if self.deadline.remaining() <= LOCK_PAUSE:
                     msg = f"{refused} Still locked when the time budget ended."
@@ -145,4 +145,4 @@ class Calls(Transport):
         msg = (
             f"{self.server} answered GET {path} with no {kind} in it. Check zephyr_url."
         )
-        return errors.ZephyrRefused(msg, status=200)
+        return errors.ZephyrRefused(msg, http_status=200)

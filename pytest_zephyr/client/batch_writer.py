@@ -138,7 +138,11 @@ class BatchWriter(ABC, Generic[Row]):
                 error = refused = failed
             except ZephyrWriteUnanswered as failed:
                 error, may_land_within = failed, failed.may_land_within
-            if refused is None or refused.status >= 500 or self.reads_back_refusals:
+            if (
+                refused is None
+                or refused.http_status >= 500
+                or self.reads_back_refusals
+            ):
                 batch = self.read_unfinished(batch)
             if batch and may_land_within:
                 # A slow server may still be writing these rows: do not write them twice.
@@ -149,7 +153,9 @@ class BatchWriter(ABC, Generic[Row]):
             if has_progress:
                 self._refusals = 0
             # After a server error with progress, the bad row may be among the finished ones.
-            if refused is not None and not (has_progress and refused.status >= 500):
+            if refused is not None and not (
+                has_progress and refused.http_status >= 500
+            ):
                 self._divide(batch, refused)
                 return
             if error is None:

@@ -138,7 +138,7 @@ class Target:
 class Execution:
     """A test case scheduled in a phase.
 
-    *status* is the id of the last result's status, empty if there is none.
+    *status_id* is that of the last result, empty if there is none.
     *milliseconds* is how long the tests took. *executed_on* is in milliseconds since the
     epoch. *stamp* is a digest of the state. If *stamp_is_reliable*, *stamp* changes with
     every result: the server returns ids or times of results, or times of changes.
@@ -150,7 +150,7 @@ class Execution:
     case: int | None
     alt: str
     version: VersionId | None
-    status: str
+    status_id: str
     notes: str
     milliseconds: int | None
     executed_on: int | None
@@ -162,10 +162,10 @@ class Execution:
 
 @dataclass(slots=True)
 class ExecutionState:
-    """The state of an execution after a write; *status* as in `Execution`."""
+    """The state of an execution after a write; *status_id* as in `Execution`."""
 
     id: int
-    status: str
+    status_id: str
     notes: str
 
 

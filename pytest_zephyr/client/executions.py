@@ -32,11 +32,11 @@ class ExecutionWrite:
     """What to write to one execution; if *notes* is `None`, its notes are kept.
 
     *milliseconds* is how long the tests took. *executed_on* is when they ended, in
-    milliseconds since the epoch. *status* is an id.
+    milliseconds since the epoch.
     """
 
     execution: int
-    status: str
+    status_id: str
     milliseconds: int
     executed_on: int
     notes: str | None = None
@@ -46,12 +46,12 @@ class ExecutionWrite:
 class StepWrite:
     """The result of one step of an execution; *step* is the step's number.
 
-    *status* is an id, *executed_on* is in milliseconds since the epoch.
+    *executed_on* is in milliseconds since the epoch.
     """
 
     execution: int
     step: int
-    status: str
+    status_id: str
     executed_on: int
     comment: str = ""
 
@@ -151,7 +151,7 @@ class ExecutionCalls(Calls):
                     f"the server returned an execution of phase {other_phase} in the list"
                     f" of phase {phase}. Nothing was written to that execution."
                 )
-                raise ZephyrRefused(msg, status=200)
+                raise ZephyrRefused(msg, http_status=200)
             yield execution
 
     def execute(
@@ -167,7 +167,7 @@ class ExecutionCalls(Calls):
             row: dict[str, object] = {
                 "rtsId": write.execution,
                 "testerId": tester,
-                "status": write.status,
+                "status": write.status_id,
                 "actualTime": write.milliseconds,
                 "executedOn": executed_on,
                 "changedOn": executed_on,
@@ -181,25 +181,25 @@ class ExecutionCalls(Calls):
         return decode.entities(answer, readers.execution_state)
 
     def execute_status(
-        self, executions: Sequence[int], status: str, tester: int
+        self, executions: Sequence[int], status_id: str, tester: int
     ) -> list[entities.ExecutionState] | None:
         """Write one status to up to 500 executions. Returns the same as `execute`."""
         # The API has this spelling of searchView.
         body = {"ids": list(executions), "serachView": False}
-        params = _execute_params(status, tester)
+        params = _execute_params(status_id, tester)
         answer = self._write("PUT", "execution/bulk", params, body)
         return decode.entities(answer, readers.execution_state)
 
     def execute_one(self, write: ExecutionWrite, tester: int) -> None:
         """Write one execution, for servers without the call of `execute`."""
-        params = _execute_params(write.status, tester) | {"time": write.milliseconds}
+        params = _execute_params(write.status_id, tester) | {"time": write.milliseconds}
         body = {} if write.notes is None else {"notes": write.notes}
         path = f"execution/{write.execution}"
         try:
             self._write("PUT", path, params, body)
         except ZephyrRefused as refused:
             # One page of the vendor's documentation says POST.
-            if refused.status != 405:
+            if refused.http_status != 405:
                 raise
             try:
                 self._write("POST", path, params, body)
@@ -225,7 +225,7 @@ class ExecutionCalls(Calls):
                 "cyclePhaseId": phase,
                 "releaseTestScheduleId": write.execution,
                 "testStepId": write.step,
-                "status": int(write.status),
+                "status": int(write.status_id),
                 "executionDate": self._not_in_future(write.executed_on),
                 **({"comment": write.comment} if write.comment else {}),
             }
@@ -286,9 +286,9 @@ class ExecutionCalls(Calls):
         return self.download_digest(DOWNLOAD_PATH, params)
 
 
-def _execute_params(status: str, tester: int) -> dict[str, object]:
+def _execute_params(status_id: str, tester: int) -> dict[str, object]:
     return {
-        "status": status,
+        "status": status_id,
         "testerid": tester,
         "allExecutions": False,
         "includeanyoneuser": True,

@@ -52,7 +52,7 @@ class ProjectCalls(Calls):
             try:
                 payload = self.send("GET", path, params, api_version=version)
             except errors.ZephyrBadAnswer as refused:
-                if refused.status == 401:
+                if refused.http_status == 401:
                     raise
                 continue
             for preference in decode.rows(payload) or [decode.mapping(payload)]:

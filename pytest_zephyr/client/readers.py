@@ -127,9 +127,9 @@ def execution(row: Mapping[str, Any]) -> entities.Execution | None:
         return None
     case = decode.mapping(decode.mapping(row.get("tcrTreeTestcase")).get("testcase"))
     last = decode.mapping(row.get("lastTestResult"))
-    status = _status_of(row)
+    status_id = _status_id_of(row)
     executed_on = last.get("executionDate") or last.get("execDate")
-    if executed_on is None and status:
+    if executed_on is None and status_id:
         # Without the date of the result, take that of the last change.
         executed_on = row.get("lastModifiedOn")
     version = decode.integer(case.get("id"))
@@ -145,7 +145,7 @@ def execution(row: Mapping[str, Any]) -> entities.Execution | None:
         case=decode.integer(case.get("testcaseId")),
         alt=decode.text(case.get("externalId")).strip(),
         version=None if version is None else entities.VersionId(version),
-        status=status,
+        status_id=status_id,
         notes=decode.text(row.get("comment")),
         milliseconds=decode.integer(row.get("actualTime")),
         executed_on=decode.integer(executed_on),
@@ -161,10 +161,10 @@ def execution_state(row: Mapping[str, Any]) -> entities.ExecutionState | None:
     if number is None:
         return None
     notes = decode.text(row.get("comment"))
-    return entities.ExecutionState(number, _status_of(row), notes)
+    return entities.ExecutionState(number, _status_id_of(row), notes)
 
 
-def _status_of(row: Mapping[str, Any]) -> str:
+def _status_id_of(row: Mapping[str, Any]) -> str:
     last = decode.mapping(row.get("lastTestResult"))
     return decode.text(row.get("status")) or decode.text(last.get("executionStatus"))
 

@@ -76,7 +76,7 @@ def read_payload(server: Server, call: Call, response: requests.Response) -> obj
     msg = f"{server} answered {call} with {described}. Check zephyr_url."
     if call.method != "GET":
         raise errors.ZephyrWriteUnanswered(msg)
-    raise errors.ZephyrRefused(msg, status=response.status_code)
+    raise errors.ZephyrRefused(msg, http_status=response.status_code)
 
 
 def check_status(server: Server, call: Call, response: requests.Response) -> None:
@@ -118,7 +118,7 @@ def check_status(server: Server, call: Call, response: requests.Response) -> Non
             text += f", retry after {pause:.0f} s"
         text += f": {message}" if message else "."
     if status not in _UNAVAILABLE:
-        raise _ERRORS.get(status, errors.ZephyrRefused)(text, status=status)
+        raise _ERRORS.get(status, errors.ZephyrRefused)(text, http_status=status)
     if call.method == "GET" or status not in {502, 504}:
         raise errors.ZephyrUnreachable(text)
     may_land_within = server.timeout if status == 504 else 0.0

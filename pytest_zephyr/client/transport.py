@@ -170,7 +170,7 @@ class Transport:
                 try:
                     return self._send(call, auth, read)
                 except errors.ZephyrUnauthorized as refused:
-                    if refused.status != 401:
+                    if refused.http_status != 401:
                         raise
                 self._login(auth)
             return self._send(call, auth, read)
@@ -184,7 +184,7 @@ class Transport:
                 f"{self.server} accepted the login but set no cookie named token. Use an"
                 f" API token instead: ZEPHYR_TOKEN."
             )
-            raise errors.ZephyrRefused(msg, status=200)
+            raise errors.ZephyrRefused(msg, http_status=200)
         self.server.scrub.add(cookie.reveal())
 
     def _send(

@@ -17,7 +17,7 @@ class Receipt:
 
     case: CaseRef
     execution: int
-    status: str
+    status_id: str
     digest: str
 
 

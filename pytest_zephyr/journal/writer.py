@@ -46,7 +46,7 @@ _NEVER_SCRUBBED = {
     "outcome",
     "cases",
     "case",
-    "status",
+    "status_id",
     "digest",
     "rows",
 }

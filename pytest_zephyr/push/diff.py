@@ -62,7 +62,7 @@ class Change:
     overruled_by: str = ""
 
     @property
-    def status(self) -> str:
+    def status_id(self) -> str:
         """The id of the status that the execution has afterwards."""
         assert self.overruled_by or self.result.status is not None
         return self.overruled_by or self.result.status.id  # type: ignore[union-attr]
@@ -177,7 +177,7 @@ def compute(
                 changes.reported.append(Change(result, execution))
             elif (
                 execution.executed_on == result.at
-                and execution.status == result.status.id
+                and execution.status_id == result.status.id
             ):
                 # A journal that was sent from a copy has no receipts; the server shows it.
                 changes.reported_before.append(Change(result, execution))
@@ -213,16 +213,16 @@ def decide(
     elif ours and not counting:
         return None
     findings = [
-        tags.Finding(each.job, each.status, each.at) for each in (*others, *counting)
+        tags.Finding(each.job, each.status_id, each.at) for each in (*others, *counting)
     ]
-    our_status = tags.worst(counting) if counting else result.status.id
-    verdict = max(our_status, tags.worst(others), key=severity)
+    our_status_id = tags.worst(counting) if counting else result.status.id
+    verdict = max(our_status_id, tags.worst(others), key=severity)
     new_tag = tags.Tag(
         result.run_digest, max(min(result.at, rules.now), tag.at), findings
     )
     if severity(verdict) == result.status.severity or rules.force:
         return _change_to_write(result, execution, str(new_tag), rules.notes_limit)
-    has_verdict = severity(execution.status) == severity(verdict)
+    has_verdict = severity(execution.status_id) == severity(verdict)
     if has_verdict and not written and set(findings) == set(tag.findings):
         return Change(result, execution, overruled_by=verdict)
     notes = tags.strip(execution.notes) if has_verdict or written else OTHER_JOB_NOTES
@@ -238,7 +238,7 @@ def _tag_of_run(result: CaseResult, execution: Execution, *, written: bool) -> t
     tag = tags.find(execution.notes)
     if tag is not None and tag.run_digest == result.run_digest:
         verdict = severity(tags.worst(tag.findings))
-        if written or severity(execution.status) == verdict:
+        if written or severity(execution.status_id) == verdict:
             return tag
     return tags.Tag(result.run_digest, 0)
 
@@ -309,7 +309,7 @@ def was_written(change: Change, stamp_before: str) -> bool:
     A stamp that is not reliable is ignored: it may not have changed.
     """
     execution = change.execution
-    if execution.status != change.status:
+    if execution.status_id != change.status_id:
         return False
     if keeps_foreign_notes(change, execution.notes):
         return False

@@ -87,14 +87,14 @@ class ResultWriter(BatchWriter[diff.Change]):
     def _write_without_bulk(self, batch: Sequence[diff.Change]) -> None:
         """Write with the calls of older servers: notes one by one, the rest by status."""
         sent: list[diff.Change] = []
-        by_status: dict[str, list[diff.Change]] = {}
+        by_status_id: dict[str, list[diff.Change]] = {}
         for change in batch:
             if change.text is None:
-                by_status.setdefault(change.status, []).append(change)
+                by_status_id.setdefault(change.status_id, []).append(change)
         try:
-            for status, group in by_status.items():
+            for status_id, group in by_status_id.items():
                 ids = list(map(self.key, group))
-                answered = self._client.execute_status(ids, status, self._tester)
+                answered = self._client.execute_status(ids, status_id, self._tester)
                 sent += group
                 self._check_answer(group, answered)
             for change in batch:
@@ -117,7 +117,7 @@ class ResultWriter(BatchWriter[diff.Change]):
                 for change in batch
                 if (row := rows.get(change.execution.id)) is not None
                 # A row without a status confirms the write, but not which status.
-                and row.status in ("", change.status)
+                and row.status_id in ("", change.status_id)
                 and not diff.keeps_foreign_notes(change, row.notes)
             ]
         )
@@ -149,13 +149,13 @@ class ResultWriter(BatchWriter[diff.Change]):
     def _decide_again(self, change: diff.Change) -> diff.Change:
         """Compare the result of *change* with its execution as it was just read."""
         current = change.execution
-        written = current.status == change.status and diff.keeps_foreign_notes(
+        written = current.status_id == change.status_id and diff.keeps_foreign_notes(
             change, current.notes
         )
         decided = diff.decide(change.result, current, self._rules, written=written)
         if decided is None:
             # A later attempt has reported meanwhile.
-            return diff.Change(change.result, current, overruled_by=current.status)
+            return diff.Change(change.result, current, overruled_by=current.status_id)
         if (
             decided.overruled_by
             or change.overruled_by
@@ -195,7 +195,7 @@ class ResultWriter(BatchWriter[diff.Change]):
 def _write_of(change: diff.Change) -> ExecutionWrite:
     return ExecutionWrite(
         execution=change.execution.id,
-        status=change.status,
+        status_id=change.status_id,
         milliseconds=(
             (change.execution.milliseconds or 0)
             if change.overruled_by
@@ -209,5 +209,5 @@ def _write_of(change: diff.Change) -> ExecutionWrite:
 def _receipt_of(change: diff.Change) -> ledger.Receipt:
     result = change.result
     return ledger.Receipt(
-        result.case, change.execution.id, change.status, result.digest
+        result.case, change.execution.id, change.status_id, result.digest
     )

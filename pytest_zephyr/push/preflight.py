@@ -96,7 +96,7 @@ class Preflight:
         except errors.ZephyrUnreachable as error:
             self.unreachable = str(error)
         except errors.ZephyrBadAnswer as error:
-            if error.status in {401, 403}:
+            if error.http_status in {401, 403}:
                 self.problems.append(str(error))
             else:
                 # The server or a proxy may be down for a moment.

@@ -30,7 +30,7 @@ _TAG = re.compile(r"<[^<>]*>")
 
 
 #: The status of a step by its outcome; steps with other outcomes were not executed.
-_STATUSES = {"passed": PASS, "failed": FAIL}
+_STATUS_IDS = {"passed": PASS, "failed": FAIL}
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,12 @@ def step_writes(execution: int, steps: dict[int, Step]) -> list[StepWrite]:
         StepWrite(
             execution=execution,
             step=number,
-            status=_STATUSES[step.outcome],
+            status_id=_STATUS_IDS[step.outcome],
             executed_on=step.at,
             comment=notes.escape(step.comment),
         )
         for number, step in steps.items()
-        if step.outcome in _STATUSES
+        if step.outcome in _STATUS_IDS
     ]
 
 
@@ -155,7 +155,7 @@ class StepResultWriter(BatchWriter[StepWrite]):
             steps = [] if version is None else self._client.case_steps(version)
             self._matched[execution] = match(change.result.nodes, steps)
         except errors.ZephyrBadAnswer as refused:
-            if refused.status == 401:
+            if refused.http_status == 401:
                 raise
             if isinstance(refused, errors.ZephyrUnauthorized):
                 # A user who may not read one test case may not read the others either.
@@ -221,20 +221,22 @@ class StepResultWriter(BatchWriter[StepWrite]):
         try:
             answered = self._client.save_steps(self._phase, rows)
         except (errors.ZephyrUnauthorized, errors.ZephyrNotFound) as refused:
-            if refused.status == 401:
+            if refused.http_status == 401:
                 raise
             # The server accepts no step results, or none from this user.
             self.refuse(rows, str(refused))
             return
         self.finished.update(map(self.key, rows))
         for row in rows:
-            status = answered.get(self.key(row)) if answered is not None else row.status
-            if status == row.status:
+            status_id = (
+                answered.get(self.key(row)) if answered is not None else row.status_id
+            )
+            if status_id == row.status_id:
                 self._evidence.steps += 1
-            elif status is None:
+            elif status_id is None:
                 self.refuse([row], "the server's answer left it out")
             else:
-                reason = f"the server answered that its status is {status}"
+                reason = f"the server answered that its status is {status_id}"
                 self.refuse([row], reason)
 
     def read_back(self, rows: Sequence[StepWrite]) -> Sequence[StepWrite]:

@@ -29,7 +29,7 @@ class CaseResult:
     the result is *uncertain* if the problem is a damaged journal. *milliseconds* is the
     duration of all tests, *at* the end of the last one in milliseconds since the epoch.
     *notes* is `None` if the notes must not change; *notes_options* say how they are
-    written. *statuses* are the ids of the statuses of *nodes*, empty if all of them are
+    written. *status_ids* are those of *nodes*, empty if all of them are
     that of the test case.
     """
 
@@ -42,7 +42,7 @@ class CaseResult:
     notes: str | None
     nodes: tuple[NodeResult, ...]
     notes_options: NotesOptions
-    statuses: tuple[str, ...] = ()
+    status_ids: tuple[str, ...] = ()
     uncertain: bool = False
 
     @property
@@ -66,16 +66,16 @@ class CaseResult:
         partial.update(incomplete)
         by_session: dict[str, OwnFinding] = {}
         default = (self.status.id if self.status else "",) * len(self.nodes)
-        for node, status in zip(self.nodes, self.statuses or default, strict=True):
-            if not node.ran or not status:
+        for node, status_id in zip(self.nodes, self.status_ids or default, strict=True):
+            if not node.ran or not status_id:
                 continue
             origin, at = node.origin, node.at
             if previous := by_session.get(origin.session):
-                status = max(status, previous.status, key=severity)
+                status_id = max(status_id, previous.status_id, key=severity)
                 at = max(at, previous.at)
             by_session[origin.session] = OwnFinding(
                 origin.job,
-                status,
+                status_id,
                 at,
                 started=origin.started,
                 ended=ended.get(origin.session, origin.started),
@@ -97,8 +97,8 @@ class CaseResult:
     @property
     def digest(self) -> str:
         """Identifies this result, so that a later push recognises it as delivered."""
-        status = self.status.id if self.status else ""
-        text = f"{self.case!r} {status} {self.milliseconds} {self.at} {self.notes}"
+        status_id = self.status.id if self.status else ""
+        text = f"{self.case!r} {status_id} {self.milliseconds} {self.at} {self.notes}"
         return short_digest(text, 16)
 
 
@@ -158,7 +158,7 @@ def _case_result(
     )
     choice, outcome = choices[worst], nodes[worst].outcome
     notes_options = rules_of[worst].notes_options
-    statuses = [each.status.id if each.status else "" for each in choices]
+    status_ids = [each.status.id if each.status else "" for each in choices]
     doubt = "" if choice.problem else _doubt(nodes, choice)
     return CaseResult(
         case=case,
@@ -171,7 +171,7 @@ def _case_result(
         notes=write_notes(nodes, outcome, notes_options),
         nodes=tuple(nodes),
         notes_options=notes_options,
-        statuses=() if len(set(statuses)) == 1 else tuple(statuses),
+        status_ids=() if len(set(status_ids)) == 1 else tuple(status_ids),
         uncertain=bool(doubt),
     )
 

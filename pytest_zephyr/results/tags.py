@@ -40,20 +40,20 @@ _JOB = re.compile(
 
 @dataclass(frozen=True)
 class Finding:
-    """The id of the *status* that one job found; its tests ended *at* this time.
+    """The status that one job found, by its id; its tests ended *at* this time.
 
     Times of findings and tags are in milliseconds since the epoch.
     """
 
     job: JobMark
-    status: str
+    status_id: str
     at: int
 
     def __str__(self) -> str:
         """Return the finding as it is written in a tag."""
         attempt = f".{self.job.attempt}" if self.job.attempt else ""
         at = _in_base_36(_bounded(self.at))
-        return f"{self.job.kind}.{self.job.place}{attempt}:{self.status}@{at}"
+        return f"{self.job.kind}.{self.job.place}{attempt}:{self.status_id}@{at}"
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Tag:
     def __str__(self) -> str:
         head = f"[pytest-zephyr run={self.run_digest} at={_bounded(self.at)} jobs="
         jobs = ""
-        for each in sorted(self.findings, key=lambda each: -severity(each.status)):
+        for each in sorted(self.findings, key=lambda each: -severity(each.status_id)):
             more = f"{jobs},{each}" if jobs else str(each)
             if len(head) + len(more) + 1 > MAX_TAG_LENGTH:
                 break
@@ -111,7 +111,7 @@ def strip(notes: str) -> str:
 
 def worst(findings: Iterable[Finding]) -> str:
     """Return the id of the worst status of *findings*, Pass if there are none."""
-    return max((each.status for each in findings), key=severity, default=PASS)
+    return max((each.status_id for each in findings), key=severity, default=PASS)
 
 
 def compare(
@@ -139,7 +139,7 @@ def compare(
         if not earlier and mine.complete:
             # Several jobs may look alike, so a repetition replaces only one finding.
             repeated = [each for each in elsewhere if job.repeats(each.job)]
-            earlier = sorted(repeated, key=lambda each: -severity(each.status))[:1]
+            earlier = sorted(repeated, key=lambda each: -severity(each.status_id))[:1]
         is_superseded = any(each.at > mine.ended for each in here) or any(
             each.job.repeats(job) for each in elsewhere
         )

@@ -126,7 +126,7 @@ class TargetCreator:
                     option="release",
                 ) from None
             msg = f"{refused} (new cycle {name!r} from {start} to {end})"
-            raise errors.ZephyrRefused(msg, status=refused.status) from None
+            raise errors.ZephyrRefused(msg, http_status=refused.http_status) from None
         self._created_cycles.append(cycle.id)
 
     def _dates(self) -> tuple[date, date]:

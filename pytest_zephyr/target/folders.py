@@ -74,7 +74,7 @@ class Folders:
         """Return whether the server refuses the folder at *path* or one above it."""
         failures = map(self._failures.get, self.missing([path]))
         return any(
-            isinstance(each, errors.ZephyrRefused) and each.status < 500
+            isinstance(each, errors.ZephyrRefused) and each.http_status < 500
             for each in failures
         )
 

@@ -164,7 +164,7 @@ class Snapshot:
                     client, unknown, self._release(client), max_walk_calls=calls
                 )
             except errors.ZephyrBadAnswer as refused:
-                if refused.status == 401:
+                if refused.http_status == 401:
                     raise
                 lookup = CaseLookup(uncertain=frozenset(unknown))
             self.lookup = CaseLookup(
@@ -179,7 +179,7 @@ class Snapshot:
         try:
             client.phase_tree(phase.id)
         except errors.ZephyrBadAnswer as refused:
-            if refused.status in {200, 401, 403, 404, 405}:
+            if refused.http_status in {200, 401, 403, 404, 405}:
                 # The server may lack this call, or refuse it to this user.
                 return
             description = self.phase_description or f"phase {phase.id}"

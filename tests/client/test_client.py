@@ -133,7 +133,7 @@ def test_executions_of_a_phase_are_listed(target, client):
     executions = list(client.executions(target.phase))
 
     assert [each.case for each in executions] == [101, 102, 103, 104, 105, 106, 107]
-    assert {each.status for each in executions} == {""}
+    assert {each.status_id for each in executions} == {""}
     assert [each.alt for each in executions] == [""] * 6 + ["AUTH-1"]
 
 
@@ -166,7 +166,7 @@ def test_execute_writes_status_notes_and_times(target, client):
     assert (now.status, now.comment) == ("2", "größer & <b>")
     assert (now.actual_time, now.executed_on) == (1532, 1_764_633_600_000)
     assert (now.executed_by, now.tester, now.results) == (tester, before.tester, 1)
-    assert [(each.id, each.status) for each in written] == [(before.id, "2")]
+    assert [(each.id, each.status_id) for each in written] == [(before.id, "2")]
 
 
 def test_execute_leaves_notes_that_are_not_given(target, client):
@@ -185,7 +185,7 @@ def test_execute_status_writes_one_status_to_many(target, client):
 
     written = client.execute_status(ids, "1", tester)
 
-    assert [(each.id, each.status) for each in written] == [(n, "1") for n in ids]
+    assert [(each.id, each.status_id) for each in written] == [(n, "1") for n in ids]
     assert target.statuses() == dict.fromkeys((101, 102), "1") | dict.fromkeys(
         (103, 104, 105, 106)
     )
@@ -362,7 +362,7 @@ def test_ids_as_digits_are_numbers(client_of):
     (execution,) = client.executions(7)
 
     assert (execution.id, execution.case) == (1, 101)
-    assert execution.status == "2"
+    assert execution.status_id == "2"
 
 
 @pytest.mark.parametrize(
@@ -406,7 +406,7 @@ def test_an_execution_without_a_status_has_that_of_its_last_result(client_of):
 
     (execution,) = client.executions(7)
 
-    assert (execution.status, execution.executed_on) == ("4", 1_490_812_485_000)
+    assert (execution.status_id, execution.executed_on) == ("4", 1_490_812_485_000)
 
 
 def test_an_execution_has_another_stamp_after_each_result(target, client):

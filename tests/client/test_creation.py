@@ -64,7 +64,7 @@ class LateCaseClient(Client):
     def delete_cases(self, folder: int, placements: Any) -> None:
         if not self.can_delete:
             msg = "not here"
-            raise ZephyrNotFound(msg, status=404)
+            raise ZephyrNotFound(msg, http_status=404)
         super().delete_cases(folder, placements)
 
 

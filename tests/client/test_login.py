@@ -201,7 +201,7 @@ def test_a_missing_permission_is_reported_with_the_message_of_the_server(
     delivery = deliver(make_settings(token=token))
 
     assert isinstance(delivery.error, ZephyrUnauthorized)
-    assert delivery.error.status == 403
+    assert delivery.error.http_status == 403
     text = str(delivery.error)
     assert "User does not have access to perform this operation" in text
     assert text.startswith(

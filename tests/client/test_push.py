@@ -658,7 +658,7 @@ def test_a_receipt_has_the_status_and_the_execution(target, deliver):
     deliver([failed_node(101)], journal)
 
     (receipt,) = journal.receipts
-    assert (receipt.case, receipt.status) == (101, "2")
+    assert (receipt.case, receipt.status_id) == (101, "2")
     assert receipt.execution == target.execution(101).id
 
 
@@ -832,7 +832,7 @@ def test_only_the_refused_row_is_named_for_every_status(
         def execute(rows: Any, tester: int) -> Any:
             if any(row.execution == culprit for row in rows):
                 msg = f"PUT {BULK}: {status} from there: no"
-                raise ZephyrRefused(msg, status=status)
+                raise ZephyrRefused(msg, http_status=status)
             return send(rows, tester)
 
         monkeypatch.setattr(client, "execute", execute)
@@ -915,7 +915,7 @@ def test_many_bad_rows_do_not_affect_the_good_ones(
         sent = {case_of[row.execution] for row in rows}
         if sent & set(bad):
             tried_alone.update(sent if len(sent) == 1 else ())
-            raise ZephyrRefused("400 from there: no", status=400)
+            raise ZephyrRefused("400 from there: no", http_status=400)
         return send(rows, tester)
 
     monkeypatch.setattr(client, "execute", execute)

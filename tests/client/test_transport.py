@@ -101,7 +101,7 @@ def test_a_refusal_is_not_repeated(target, transport, status):
         send_read(transport)
 
     assert target.count_requests(READ_PATH) == 1
-    assert caught.value.status == status
+    assert caught.value.http_status == status
 
 
 def test_a_read_answered_500_is_repeated_once(target, transport):
@@ -372,7 +372,7 @@ def test_an_answer_that_is_not_json_is_reported(target, transport, fault, messag
 
     where = f"{target.sandbox.url} (from --zephyr-url) answered GET {READ_PATH} with {message}"
     assert str(caught.value).startswith(where)
-    assert caught.value.status == 200
+    assert caught.value.http_status == 200
 
 
 def test_a_web_page_as_answer_advises_to_check_the_address(target, transport):
@@ -529,7 +529,7 @@ def test_a_refusal_has_address_status_method_path_and_server_message(target, tra
         transport.send("GET", "cycle/999999")
 
     refused = caught.value
-    assert refused.status == 500
+    assert refused.http_status == 500
     assert str(refused) == (
         f"{target.sandbox.url} (from --zephyr-url) answered 500 to GET cycle/999999: No"
         f" row with the given identifier exists: [Cycle#999999]"

@@ -67,7 +67,7 @@ def execution(number: int = 1, case: int | None = 101, **values: Any) -> Executi
     fields: dict[str, Any] = {
         "alt": "",
         "version": None,
-        "status": "",
+        "status_id": "",
         "notes": "",
         "milliseconds": None,
         "executed_on": None,

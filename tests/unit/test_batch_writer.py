@@ -55,7 +55,7 @@ ROWS = range(1200)
 def test_good_rows_are_written_and_bad_rows_refused(bad):
     def fault(rows: Sequence[int], _written: set[int]) -> None:
         if bad.intersection(rows):
-            raise ZephyrRefused("400 no", status=400)
+            raise ZephyrRefused("400 no", http_status=400)
 
     writer = MemoryWriter(fault)
     writer.send_all(ROWS)
@@ -70,7 +70,7 @@ def test_a_server_that_fails_after_each_row_gets_all_of_them():
     def fault(rows: Sequence[int], written: set[int]) -> None:
         if len(rows) > 1:
             written.add(rows[0])
-            raise ZephyrRefused("500 oops", status=500)
+            raise ZephyrRefused("500 oops", http_status=500)
 
     writer = MemoryWriter(fault)
     writer.send_all(ROWS)
@@ -104,7 +104,7 @@ def test_the_writer_gives_up_on_a_server_that_refuses_everything():
     def fault(_rows: Sequence[int], _written: set[int]) -> None:
         nonlocal requests
         requests += 1
-        raise ZephyrRefused("400 no", status=400)
+        raise ZephyrRefused("400 no", http_status=400)
 
     writer = MemoryWriter(fault)
     writer.send_all(ROWS)
@@ -115,7 +115,7 @@ def test_the_writer_gives_up_on_a_server_that_refuses_everything():
 
 def test_a_login_error_is_raised_and_refuses_no_row():
     def fault(_rows: Sequence[int], _written: set[int]) -> None:
-        raise ZephyrUnauthorized("401", status=401)
+        raise ZephyrUnauthorized("401", http_status=401)
 
     writer = MemoryWriter(fault)
     with pytest.raises(ZephyrUnauthorized):

@@ -37,7 +37,7 @@ def test_a_result_goes_to_the_execution_of_its_case():
 
 def test_a_result_is_written_even_if_the_status_is_the_same():
     """The execution then has the time of the new run."""
-    changes = compute([result()], [execution(status="1")], PLACE)
+    changes = compute([result()], [execution(status_id="1")], PLACE)
 
     assert [each.execution.id for each in changes.writes] == [1]
 
@@ -162,7 +162,7 @@ def test_a_write_is_found_by_its_status_and_a_new_state(
     status, stamp, stamp_is_reliable, found_on_server
 ):
     """An old result of the same status is not ours, unless the server has no dates."""
-    row = execution(status=status, stamp=stamp, stamp_is_reliable=stamp_is_reliable)
+    row = execution(status_id=status, stamp=stamp, stamp_is_reliable=stamp_is_reliable)
 
     assert (
         was_written(Change(result(status=FAIL), row, None), "before") is found_on_server
@@ -178,7 +178,7 @@ def test_an_unanswered_write_is_looked_up_before_it_is_repeated(
     status, stamp, stamp_is_reliable, found_on_server
 ):
     """A result that is on the server is not written again."""
-    row = execution(status=status, stamp=stamp, stamp_is_reliable=stamp_is_reliable)
+    row = execution(status_id=status, stamp=stamp, stamp_is_reliable=stamp_is_reliable)
     changes = compute(
         [result(status=FAIL)], [row], PLACE, unanswered={row.id: "before"}
     )
@@ -189,7 +189,7 @@ def test_an_unanswered_write_is_looked_up_before_it_is_repeated(
 
 def test_only_unanswered_writes_are_looked_up():
     """Without one, an equal status comes from somebody else or from an older run."""
-    row = execution(status="2", stamp="after")
+    row = execution(status_id="2", stamp="after")
     changes = compute([result(status=FAIL)], [row], PLACE, unanswered={99: "before"})
 
     assert [each.execution.id for each in changes.writes] == [1]
@@ -245,7 +245,7 @@ EXECUTIONS = st.lists(
         st.integers(1, 9),
         st.sampled_from([None, 101, 102]),
         alt=st.sampled_from(["", "A-1", "A-2"]),
-        status=st.sampled_from(["", "1", "2"]),
+        status_id=st.sampled_from(["", "1", "2"]),
         stamp=st.sampled_from(["before", "after"]),
         executed_on=st.sampled_from([None, 1, 2_000]),
     ),
@@ -304,7 +304,7 @@ def test_order_of_rows_makes_no_difference(results, executions, random):
 
 def test_a_status_is_compared_by_id_not_by_name():
     """Two statuses of one name are two statuses."""
-    row = execution(status="8", stamp="after")
+    row = execution(status_id="8", stamp="after")
 
     assert not was_written(
         Change(result(status=Status("2", "Fail")), row, None), "before"

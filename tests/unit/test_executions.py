@@ -57,7 +57,7 @@ class MemoryClient:
             row = self.rows[each.execution]
             self.rows[row.id] = replace(
                 row,
-                status=each.status,
+                status_id=each.status_id,
                 notes=each.notes or row.notes,
                 milliseconds=each.milliseconds,
                 stamp=f"{row.stamp}+",
@@ -85,7 +85,7 @@ def test_two_names_of_one_case_are_one_result(nodes: list[NodeResult]) -> None:
 
     assert delivery.complete
     assert len(delivery.changes.reported) == 1
-    assert client.rows[1].status == "2"
+    assert client.rows[1].status_id == "2"
     assert client.rows[1].milliseconds == 5
     assert "by_alt" in client.rows[1].notes
     assert "by_id" in client.rows[1].notes
@@ -110,5 +110,8 @@ def test_an_alt_id_is_enough_if_the_server_has_no_visible_id() -> None:
     ]
     delivery = push(MergedResults(nodes), cast(Client, client), SETTINGS, Memory())
 
-    assert {each.id: each.status for each in client.rows.values()} == {1: "2", 2: "1"}
+    assert {each.id: each.status_id for each in client.rows.values()} == {
+        1: "2",
+        2: "1",
+    }
     assert [each.result.case for each in delivery.changes.refused] == ["A-3"]

@@ -313,7 +313,7 @@ def test_a_journal_can_be_cut_anywhere(path):
         ),
         pytest.param(b'{"kind":"receipt","case":101}', id="half a receipt"),
         pytest.param(
-            b'{"kind":"receipt","case":null,"execution":1,"status":"1","digest":"d"}',
+            b'{"kind":"receipt","case":null,"execution":1,"status_id":"1","digest":"d"}',
             id="receipt without a case",
         ),
         pytest.param(b'{"kind":"sending","rows":7}', id="rows is a number"),
@@ -808,7 +808,7 @@ KEYS = ["nodeid", "when", "outcome", "at", "duration", "attempt", "worker", "cas
 KEYS += [
     "case",
     "execution",
-    "status",
+    "status_id",
     "digest",
     "rows",
     "format",

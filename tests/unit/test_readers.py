@@ -44,7 +44,7 @@ def test_an_execution_is_read_from_its_row():
 
     assert entity is not None
     assert (entity.id, entity.case, entity.alt) == (33023, 39117, "AUTH-1")
-    assert (entity.status, entity.notes, entity.milliseconds) == ("1", "seen", 90)
+    assert (entity.status_id, entity.notes, entity.milliseconds) == ("1", "seen", 90)
     assert entity.executed_on == 1490812485000
     assert entity.stamp_is_reliable
 
@@ -69,7 +69,7 @@ def test_a_row_that_was_never_executed_has_no_status():
     entity = readers.execution({"id": 5, "tcrTreeTestcase": {}})
 
     assert entity is not None
-    assert (entity.status, entity.notes, entity.alt) == ("", "", "")
+    assert (entity.status_id, entity.notes, entity.alt) == ("", "", "")
     assert (entity.case, entity.executed_on, entity.milliseconds) == (None, None, None)
     assert not entity.stamp_is_reliable
 
@@ -98,7 +98,7 @@ def test_status_is_in_the_row_or_in_its_last_result(row, status):
     entity = readers.execution({"id": 1, **row})
 
     assert entity is not None
-    assert entity.status == status
+    assert entity.status_id == status
 
 
 @pytest.mark.parametrize(

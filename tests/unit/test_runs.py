@@ -742,7 +742,7 @@ def test_receipts_do_not_make_a_copy_the_longer_one(tmp_path):
     copy.parent.mkdir()
     lines = whole.read_bytes().splitlines(keepends=True)[:4]
     receipts = (
-        b'{"kind":"receipt","case":101,"execution":1,"status":"1","digest":"d"}\n'
+        b'{"kind":"receipt","case":101,"execution":1,"status_id":"1","digest":"d"}\n'
     )
     copy.write_bytes(b"".join(lines) + receipts * 99)
 

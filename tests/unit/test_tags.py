@@ -130,7 +130,7 @@ def job_result(
         at=at,
         notes=text if notes == "" else notes,
         nodes=tuple(nodes),
-        statuses=(status.id, "")[: len(nodes)],
+        status_ids=(status.id, "")[: len(nodes)],
     )
 
 
@@ -146,15 +146,15 @@ def write(case_result: CaseResult, row: Execution, **values: Any) -> Execution:
         return row
     text = change.text
     notes = row.notes if text is None else text
-    return replace(row, status=change.status, notes=notes)
+    return replace(row, status_id=change.status_id, notes=notes)
 
 
 def status_and_notes_after(*results: CaseResult) -> tuple[str, str]:
     """Write *results* one after the other; return status and notes afterwards."""
-    row = execution(1, 101, status="", notes="")
+    row = execution(1, 101, status_id="", notes="")
     for each in results:
         row = write(each, row)
-    return row.status, row.notes
+    return row.status_id, row.notes
 
 
 @pytest.mark.parametrize(
@@ -238,13 +238,13 @@ def test_the_worst_job_of_a_run_decides(results, status):
 def test_an_attempt_that_could_not_collect_everything_replaces_nothing():
     """The tests that failed may be in the file that was not collected."""
     _, notes = status_and_notes_after(job_result(JOB_A, FAIL))
-    row = execution(1, 101, status=FAIL.id, notes=notes)
+    row = execution(1, 101, status_id=FAIL.id, notes=notes)
     mine = job_result(JOB_A, PASS, 2000)
     incomplete = {mine.nodes[0].origin.session}
     change = decide(mine, row, rules_for(mine, incomplete=incomplete))
 
     assert change is not None
-    assert change.status == FAIL.id
+    assert change.status_id == FAIL.id
 
 
 FIRST = replace(JOB_A, attempt=1)
@@ -297,7 +297,7 @@ def test_notes_of_a_failure_are_removed_when_its_job_passes():
 
     assert status == BLOCKED.id
     assert notes.startswith("another job of this run found this")
-    row = execution(1, 101, status=status, notes=notes)
+    row = execution(1, 101, status_id=status, notes=notes)
     again = decide(job_result(JOB_B, PASS, 3000), row, rules_for())
     assert again is not None
     assert (again.text or "").startswith("passed")
@@ -306,28 +306,28 @@ def test_notes_of_a_failure_are_removed_when_its_job_passes():
 def test_a_status_that_a_person_changed_makes_the_tag_invalid():
     """The tag belongs to a result that is not on the server any more."""
     _, notes = status_and_notes_after(job_result(JOB_A, FAIL))
-    corrected = execution(1, 101, status=PASS.id, notes=notes)
+    corrected = execution(1, 101, status_id=PASS.id, notes=notes)
     decided = decide(job_result(JOB_B, BLOCKED), corrected, rules_for())
 
     assert decided is not None
-    assert (decided.status, decided.overruled_by) == (BLOCKED.id, "")
+    assert (decided.status_id, decided.overruled_by) == (BLOCKED.id, "")
 
 
 def test_a_worse_result_that_a_pass_has_overwritten_is_restored():
     """The server keeps notes that a write does not name, and with them the tag."""
     _, notes = status_and_notes_after(job_result(JOB_A, FAIL))
-    overwritten = execution(1, 101, status=PASS.id, notes=notes)
+    overwritten = execution(1, 101, status_id=PASS.id, notes=notes)
     decided = decide(job_result(JOB_B, PASS), overwritten, rules_for(), written=True)
 
     assert decided is not None
-    assert decided.status == FAIL.id
+    assert decided.status_id == FAIL.id
     assert tags.strip(decided.text or "") == tags.strip(notes)
 
 
 @pytest.mark.parametrize("status", [FAIL, PASS], ids=lambda status: status.name)
 def test_notes_of_people_stay_if_none_are_to_be_written(status):
     without_notes = job_result(JOB_A, status, notes=None)
-    row = write(without_notes, execution(1, 101, status="", notes="foreign"))
+    row = write(without_notes, execution(1, 101, status_id="", notes="foreign"))
 
     assert tags.strip(row.notes) == "foreign"
     assert (tags.find(row.notes) is not None) is (status is FAIL)
@@ -362,7 +362,7 @@ def test_dates_count_only_between_runs():
     dated_row = replace(row, executed_on=5000)
     changes = compute([mine], [dated_row], "phase P", rules=rules_for(mine))
 
-    assert [each.status for each in changes.writes] == [FAIL.id]
+    assert [each.status_id for each in changes.writes] == [FAIL.id]
 
 
 def test_a_clock_that_is_ahead_does_not_stop_later_runs():
