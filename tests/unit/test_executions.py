@@ -31,6 +31,7 @@ class MemoryClient:
     """A client with one phase in memory; it has the methods that a push calls."""
 
     clock_offset = 0
+    api_version = "v3"
 
     def __init__(self, *rows: Execution) -> None:
         self.rows = {each.id: each for each in rows}
