@@ -57,8 +57,8 @@ class _Attempts:
     """The attempts of one node on one worker; the fields are those of the *last* one.
 
     *earlier_failure* is the first failure of the attempts before it, in attempt
-    *earlier_attempt*. *rerun* says that another attempt was announced, *called* that the
-    call phase has a report. *duration* is in microseconds.
+    *earlier_attempt*. *rerun* says that another attempt was announced, *called* that a
+    record says how the call went. *duration* is in microseconds.
     """
 
     worker: str
@@ -77,10 +77,10 @@ class _Attempts:
         repeated = is_repeated(report)
         failure = report if repeated or report.outcome == "failed" else None
         # The report of a crash has no attempt number. The crash ended the last attempt;
-        # or the next one if a rerun was announced before, and not by this report.
+        # or the next one if a rerun was announced before.
         attempt = report.attempt
         if report.when == "???":
-            attempt = self.last + (self.rerun and not repeated)
+            attempt = self.last + self.rerun
         if attempt < self.last:
             self._note_earlier(attempt, failure)
             return
@@ -122,13 +122,14 @@ class _Attempts:
 class _Node:
     """The *result* of one node, incomplete before the last record.
 
-    *workers* has its attempts on each worker, *marker_evidence* the evidence that its
-    markers give. *markers_changed* says that they were changed while the test ran.
+    *attempts_by_worker* has an entry for each worker that ran it, *marker_evidence* is
+    the evidence that its markers give. *markers_changed* says that they were changed
+    while the test ran.
     """
 
     result: NodeResult
     started: bool = False
-    workers: tuple[_Attempts, ...] = ()
+    attempts_by_worker: tuple[_Attempts, ...] = ()
     marker_evidence: tuple[EvidenceValue, ...] = ()
     markers_changed: bool = False
 
@@ -147,15 +148,18 @@ class _Node:
         result.unmarked, result.invalid = item.unmarked, item.invalid
 
     def attempts_on(self, worker: str) -> _Attempts:
-        for each in self.workers:
+        for each in self.attempts_by_worker:
             if each.worker == worker:
                 return each
-        self.workers += (_Attempts(worker),)
-        return self.workers[-1]
+        self.attempts_by_worker += (_Attempts(worker),)
+        return self.attempts_by_worker[-1]
 
     def runs_on(self, worker: str) -> bool:
         """Return whether the test began on *worker* and has not finished there."""
-        return any(each.worker == worker and not each.finished for each in self.workers)
+        return any(
+            each.worker == worker and not each.finished
+            for each in self.attempts_by_worker
+        )
 
     def evidence(self, entries: Sequence[EvidenceEntry]) -> Evidence:
         """Return the evidence of markers and of the last attempt on each worker.
@@ -164,7 +168,7 @@ class _Node:
         """
         if not entries and not self.marker_evidence:
             return NO_EVIDENCE
-        last = {each.worker: each.last for each in self.workers}
+        last = {each.worker: each.last for each in self.attempts_by_worker}
         for entry in entries:
             last[entry.worker] = max(entry.attempt, last.get(entry.worker, 0))
         latest = (each.value for each in entries if each.attempt == last[each.worker])
@@ -178,29 +182,29 @@ class _Node:
         *ended* says that the session ended regularly; *setup_only* is as in `fold`.
         """
         result = self.result
-        workers = sorted(self.workers, key=lambda each: each.worker)
+        attempts = sorted(self.attempts_by_worker, key=lambda each: each.worker)
         final_outcomes = [
-            final_outcome for each in workers if (final_outcome := each.final_outcome)
+            final_outcome for each in attempts if (final_outcome := each.final_outcome)
         ]
         unfinished = [
-            each.outcome for each in workers if not (each.finished or each.rerun)
+            each.outcome for each in attempts if not (each.finished or each.rerun)
         ]
         if unfinished or (self.started and not final_outcomes):
             # A failure counts, however the process ended.
             final_outcomes += [each for each in unfinished if each and each.is_failure]
             final_outcomes.append(Outcome.UNRUN if ended else Outcome.CRASHED)
         result.outcome = worst(final_outcomes)
-        if workers:
+        if attempts:
             deciding = max(
-                workers, key=lambda each: (each.outcome or Outcome.UNRUN).rank
+                attempts, key=lambda each: (each.outcome or Outcome.UNRUN).rank
             )
             result.reason, result.failures = deciding.reason, deciding.failures
             result.earlier_failure = deciding.earlier_failure
-            result.duration = sum(each.duration for each in workers)
-            result.attempts = max(each.last for each in workers) + 1
+            result.duration = sum(each.duration for each in attempts)
+            result.attempts = max(each.last for each in attempts) + 1
         uncalled = (
             each
-            for each in workers
+            for each in attempts
             if each.final_outcome is Outcome.UNRUN and not each.called
         )
         if any(uncalled) and not setup_only:

@@ -314,11 +314,19 @@ def test_last_attempt_counts_for_duration_and_failures():
     assert folded.earlier_failure.short_text == "first"
 
 
-def test_crash_on_the_second_attempt_counts_two_attempts():
-    """A crash without a number of its attempt ended the attempt that was running."""
-    (folded,) = fold([*on("gw0", SETUP, RERUN, TEARDOWN), START, CRASH, END])
+@pytest.mark.parametrize(
+    ("crashes", "attempts"),
+    [
+        pytest.param([CRASH], 2, id="last attempt"),
+        pytest.param([replace(CRASH, outcome="rerun")], 2, id="repeated"),
+        pytest.param([replace(CRASH, outcome="rerun"), CRASH], 3, id="two crashes"),
+    ],
+)
+def test_crash_after_a_rerun_ended_the_next_attempt(crashes, attempts):
+    """The report of a crash has no number; its attempt began when the rerun did."""
+    (folded,) = fold([*on("gw0", SETUP, RERUN, TEARDOWN), START, *crashes, END])
 
-    assert folded.attempts == 2
+    assert folded.attempts == attempts
 
 
 def test_late_failure_of_an_earlier_attempt_changes_nothing():
