@@ -169,11 +169,26 @@ class Settings:
             return Deadline(limit, reason)
         return Deadline(self.deadline, "zephyr_deadline")
 
+    def target_path(self, found_names: Mapping[str, str] | None = None) -> str:
+        """Return the project, release, cycle and phase that are set, for messages.
+
+        Each is a name, also of *found_names*, which the server has for ids; without a
+        name it is an id.
+        """
+        names = found_names or {}
+        refs: dict[str, Ref | None] = {
+            name: getattr(self, name) for name in TARGET_OPTIONS
+        }
+        return " > ".join(
+            names.get(kind) or ref.name or f"id {ref.id}"
+            for kind, ref in refs.items()
+            if ref is not None
+        )
+
     @property
-    def target_path(self) -> str:
-        """The names or ids of the project, release, cycle and phase, for messages."""
-        places = (self.project, self.release, self.cycle, self.phase)
-        return " > ".join(ref.name or f"id {ref.id}" for ref in places if ref)
+    def has_only_phase(self) -> bool:
+        """Whether nothing above the phase is set."""
+        return not (self.project or self.release or self.cycle)
 
     def may_create(self, kind: Create) -> bool:
         """Return whether a missing *kind* may be created."""

@@ -245,7 +245,7 @@ class StartupCheck:
         settings = self._settings
         if settings.push == "never":
             return f"journal only, {display_path(self._writer.path)}"
-        path = settings.target_path
+        path = settings.target_path()
         if settings.url == SANDBOX:
             database = display_path(settings.journal / SANDBOX_DATABASE)
             return f"embedded sandbox ({database})" + (f", {path}" if path else "")

@@ -129,7 +129,7 @@ def unsent_report(
         run=journal.header.run,
         journals=[str(display_path(journal.path))],
         server=settings.url,
-        target=settings.target_path or None,
+        target=settings.target_path() or None,
         dry_run=settings.dry_run,
         lines=lines,
         cases=cases,

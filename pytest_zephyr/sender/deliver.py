@@ -113,8 +113,7 @@ class DeliveredRun:
             url = f"http://127.0.0.1:{DEFAULT_PORT}/phase/{target.phase.id}"
             database = display_path(settings.journal / SANDBOX_DATABASE)
             more = (f"start its server with: {command('sandbox', '--db', database)}",)
-        path = target.path
-        place = f"phase {path}" if path.startswith("id ") else path
+        place = f"phase {target.path}" if settings.has_only_phase else target.path
         return [Line(f"View results: {url}  ({place})", more=more, url=url)]
 
     def report(self, lines: Sequence[Line]) -> RunReport:
@@ -132,7 +131,7 @@ class DeliveredRun:
             run=self.run.journals[0].header.run,
             journals=[str(display_path(path)) for path in self.run.paths],
             server=SANDBOX if settings.embedded else settings.url,
-            target=target.path if target else settings.target_path or None,
+            target=target.path if target else settings.target_path() or None,
             dry_run=delivery.previewed,
             lines=lines,
             cases=cases,

@@ -14,7 +14,6 @@ from pytest_zephyr.client.api import Client
 from pytest_zephyr.config.settings import CREATE_LEVELS
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.results.records import TARGET_OPTIONS
 from pytest_zephyr.text import closest
 from pytest_zephyr.text import first_few
 
@@ -142,7 +141,7 @@ class Finder:
 
     def _find_by_phase_id(self, number: int) -> entities.Target:
         settings, cycle_ref = self._settings, self._settings.cycle
-        if not (settings.project or settings.release or cycle_ref):
+        if settings.has_only_phase:
             only_id = self.places["phase"] = entities.Phase(number, "")
             return self._target(phase=only_id)
         cycles, release = self._cycles_above(number)
@@ -231,17 +230,11 @@ class Finder:
         cycle: entities.Cycle | None = None,
         phase: entities.Phase | None = None,
     ) -> entities.Target:
-        parts = []
-        for name in TARGET_OPTIONS:
-            ref: Ref | None = getattr(self._settings, name)
-            place = self.places.get(name)
-            if place is not None and place.name and (ref or name == "phase"):
-                parts.append(place.name.strip())
-            elif ref is not None:
-                label = f"id {ref.id}" if name == "phase" else str(ref.id)
-                parts.append(ref.name or label)
+        names = {
+            kind: place.name.strip() for kind, place in self.places.items() if place
+        }
         return entities.Target(
-            path=" > ".join(parts),
+            path=self._settings.target_path(names),
             phase=phase,
             cycle=cycle,
             release=release,

@@ -80,7 +80,7 @@ def test_places_with_an_id_need_fewer_requests(target, find, by_id, by_name, cal
 def test_the_path_has_the_names_of_the_places(target, find):
     assert find(**NAMES).path == "Payments > 1.0 > Nightly > Smoke"
     ids = {name: str(getattr(target, name)) for name in NAMES}
-    assert find(**ids).path == f"{target.project} > 1.0 > Nightly > Smoke"
+    assert find(**ids).path == f"id {target.project} > 1.0 > Nightly > Smoke"
     assert find(phase=target.phase).path == f"id {target.phase}"
 
 
