@@ -96,6 +96,17 @@ class Checked:
     clock_offset: int = 0
 
 
+def not_checked(reason: str, *, only_planned: bool = False) -> str:
+    """Return the line for users that the server could not be checked because of *reason*.
+
+    With *only_planned* the plan was to be read, without which no test can be selected.
+    """
+    what = "the server could not be checked before the tests"
+    if only_planned:
+        what = "the plan for --zephyr-only-planned cannot be read"
+    return f"{what}: {reason}"
+
+
 @dataclass(frozen=True)
 class LookedUp:
     """The *problems* with test cases that were looked up: case, text for people, and code.

@@ -11,10 +11,9 @@ from pytest_zephyr import protocol
 from pytest_zephyr.config.command_line import without_case_line
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.plugin import settings as plugin_settings
+from pytest_zephyr.plugin.collection.items import deselect_unplanned
 from pytest_zephyr.plugin.collection.items import item_of
-from pytest_zephyr.plugin.collection.items import OnlyPlanned
 from pytest_zephyr.plugin.guard import Bugs
 from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.plugin.sender_process import SenderError
@@ -75,11 +74,7 @@ class CollectCheck:
         )
         self.lines += problems(checked.lines, code="server")
         if checked.planned is not None:
-            planned = frozenset(checked.planned)
-            # It has no file, so nothing is written to disk.
-            writer = JournalWriter(settings.journal)
-            only = OnlyPlanned(lambda: planned, self._marks, writer)
-            only.pytest_collection_finish(session)
+            deselect_unplanned(session, frozenset(checked.planned), self._marks)
         self._read_markers(session)
         request = protocol.LookUp(tuple(self._tests), all=True)
         answer = sender.ask(request, protocol.LookedUp, seconds)

@@ -192,20 +192,18 @@ class ZephyrReporter:
         if self.writer.broken is None:
             # The sender continues the file.
             self.writer.close()
-        seconds = settings.deadline
         request = protocol.Push(
             settings, self.writer.path, unwritten, self.startup_check.snapshot
         )
         directory = self._config.invocation_params.dir
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        deadline = settings.time_budget()
         with summary.ProgressLine(terminal) as progress:
             try:
                 with SenderProcess(directory, progress.update) as sender:
-                    answer = sender.ask(request, protocol.Pushed, seconds)
+                    answer = sender.ask(request, protocol.Pushed, deadline.seconds)
             except SenderTimeout:
-                self._add_unsent_lines(
-                    f"{settings.time_budget()} is spent.{progress.sent_before}"
-                )
+                self._add_unsent_lines(f"{deadline} is spent.{progress.sent_before}")
             except SenderBug as error:
                 self.bugs.note("the push", error)
                 self._add_unsent_lines()

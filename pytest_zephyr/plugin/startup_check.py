@@ -188,10 +188,8 @@ class StartupCheck:
         if isinstance(error, SenderBug):
             self.bugs.note("the check before the tests", error)
         only_planned = self._settings.only_planned
-        what = "the server could not be checked before the tests"
-        if only_planned:
-            what = "the plan for --zephyr-only-planned cannot be read"
-        self._report(protocol.Checked((f"{what}: {error}",), has_mistakes=only_planned))
+        line = protocol.not_checked(str(error), only_planned=only_planned)
+        self._report(protocol.Checked((line,), has_mistakes=only_planned))
 
     def _look_up(self) -> None:
         """Look up the test cases of all items, wherever they were collected."""

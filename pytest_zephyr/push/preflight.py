@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from pytest_zephyr import errors
+from pytest_zephyr import protocol
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.settings import SANDBOX
@@ -66,8 +67,7 @@ class Preflight:
         """What to print."""
         messages = [*self.problems, *self.remarks]
         if self.unreachable:
-            what = "the server could not be checked before the tests"
-            messages.append(f"{what}: {self.unreachable}")
+            messages.append(protocol.not_checked(self.unreachable))
         return tuple("\n".join(messages).splitlines())
 
     @property
@@ -102,8 +102,8 @@ class Preflight:
                 # The server or a proxy may be down for a moment.
                 self.unreachable = str(error)
         if settings.only_planned and self.planned is None and not self.problems:
-            problem = "the plan for --zephyr-only-planned cannot be read"
-            self.problems.append(f"{problem}: {self.unreachable}")
+            problem = protocol.not_checked(self.unreachable, only_planned=True)
+            self.problems.append(problem)
             self.unreachable = ""
 
     def _check_target(self, client: Client, snapshot: Snapshot) -> None:

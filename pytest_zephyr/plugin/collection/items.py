@@ -148,13 +148,21 @@ class OnlyPlanned:
         planned = self._planned()
         if planned is None:
             return
-        selected: list[pytest.Item] = []
-        others: list[pytest.Item] = []
-        for item in session.items:
-            is_planned = not planned.isdisjoint(self._marks.of(item).cases)
-            (selected if is_planned else others).append(item)
-        if others:
-            session.config.hook.pytest_deselected(items=others)
-            session.items[:] = selected
-            entry = journal_format.Deselected(len(others))
+        if count := deselect_unplanned(session, planned, self._marks):
+            entry = journal_format.Deselected(count)
             self._writer.append(journal_format.line_of(entry))
+
+
+def deselect_unplanned(
+    session: pytest.Session, planned: frozenset[CaseRef], marks: Marks
+) -> int:
+    """Deselect tests without a test case in *planned*; return how many there were."""
+    selected: list[pytest.Item] = []
+    others: list[pytest.Item] = []
+    for item in session.items:
+        is_planned = not planned.isdisjoint(marks.of(item).cases)
+        (selected if is_planned else others).append(item)
+    if others:
+        session.config.hook.pytest_deselected(items=others)
+        session.items[:] = selected
+    return len(others)
