@@ -85,14 +85,14 @@ class Checked:
     """The result of the check.
 
     *lines* are for people; *has_mistakes* says that some of them are about mistakes of
-    the user. *planned* are the test cases of the phase, `None` if they were not read.
+    the user. *in_phase* are the test cases of the phase, `None` if they were not read.
     *clock_offset* is how many milliseconds the server's clock is ahead of ours, negative
     if it is behind.
     """
 
     lines: tuple[str, ...] = ()
     has_mistakes: bool = False
-    planned: tuple[CaseRef, ...] | None = None
+    in_phase: tuple[CaseRef, ...] | None = None
     clock_offset: int = 0
 
 

@@ -136,7 +136,7 @@ class Target:
 
 @dataclass(slots=True)
 class Execution:
-    """A test case scheduled in a phase.
+    """A test case that is assigned in a phase, and its last result.
 
     *status_id* is that of the last result, empty if there is none.
     *milliseconds* is how long the tests took. *executed_on* is in milliseconds since the

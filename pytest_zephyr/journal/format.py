@@ -91,7 +91,7 @@ class CollectError:
 
 @dataclass(frozen=True)
 class Deselected:
-    """How many tests were not run because their test cases are not scheduled."""
+    """How many tests were not run because their test cases are not in the phase."""
 
     count: int
 

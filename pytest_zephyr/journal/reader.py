@@ -96,7 +96,7 @@ class Contents:
     """What a journal says: the results of its *session*, and what else is in it.
 
     *uncollected* are node ids, *deselected* is how many tests were not run because their
-    test cases are not scheduled. *memories* has what pushes noted, by server. *server* is
+    test cases are not in the phase. *memories* has what pushes noted, by server. *server* is
     that of the last push, or that of the options if there was no push.
     """
 

@@ -105,7 +105,7 @@ class RunContents:
 
     @property
     def deselected(self) -> int:
-        """How many tests were not run because their test cases are not scheduled."""
+        """How many tests were not run because their test cases are not in the phase."""
         return sum(each.deselected for each in self.journals.values())
 
     def memory(self, server: str) -> ledger.Memory:

@@ -25,8 +25,8 @@ from pytest_zephyr.plugin.recorder import Recorder
 from pytest_zephyr.plugin.reporter import ZephyrReporter
 from pytest_zephyr.plugin.reports import ReportLines
 from pytest_zephyr.plugin.settings import LocalOptions
+from pytest_zephyr.plugin.startup_check import IN_PHASE_KEY
 from pytest_zephyr.plugin.startup_check import JOURNAL_KEY
-from pytest_zephyr.plugin.startup_check import PLANNED_KEY
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.records import Item
 
@@ -129,9 +129,9 @@ def _worker_plugins(
         # The controller shows the remarks, so the lines of a worker are not used.
         **_map_use(local.marks, bugs, lines=[]),
     }
-    if PLANNED_KEY in workerinput:
-        planned = frozenset(workerinput[PLANNED_KEY])
-        plugins["only-planned"] = OnlyPlanned(lambda: planned, local.marks, writer)
+    if IN_PHASE_KEY in workerinput:
+        in_phase = frozenset(workerinput[IN_PHASE_KEY])
+        plugins["only-planned"] = OnlyPlanned(lambda: in_phase, local.marks, writer)
     return plugins
 
 

@@ -73,8 +73,8 @@ class CollectCheck:
             protocol.Check(settings, seconds), protocol.Checked, seconds
         )
         self.lines += problems(checked.lines, code="server")
-        if checked.planned is not None:
-            deselect_unplanned(session, frozenset(checked.planned), self._marks)
+        if checked.in_phase is not None:
+            deselect_unplanned(session, frozenset(checked.in_phase), self._marks)
         self._read_markers(session)
         request = protocol.LookUp(tuple(self._tests), all=True)
         answer = sender.ask(request, protocol.LookedUp, seconds)
@@ -94,9 +94,9 @@ class CollectCheck:
             ]
         )
         counts = Counter(code for _case, _text, code in answer.problems)
-        planned_count = len(self._tests) - counts.total()
+        with_execution = len(self._tests) - counts.total()
         kinds = (
-            (planned_count, "in the phase"),
+            (with_execution, "in the phase"),
             (counts["to-add"], "to be added to the phase"),
             (counts["not-in-phase"], "not in the phase"),
             (counts["unknown-case"], "unknown to Zephyr"),
@@ -107,7 +107,7 @@ class CollectCheck:
         self._insert_counts(
             session,
             ", ".join(parts),
-            "success" if planned_count and is_right else "info",
+            "success" if with_execution and is_right else "info",
         )
 
     def _read_markers(self, session: pytest.Session) -> None:

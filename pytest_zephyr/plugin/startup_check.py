@@ -41,7 +41,7 @@ _MAX_SECONDS = 10.0
 #: The keys of xdist's ``workerinput`` for the path of the journal, and for the test
 #: cases of the phase if only planned tests are to run.
 JOURNAL_KEY = "zephyr_journal"
-PLANNED_KEY = "zephyr_planned"
+IN_PHASE_KEY = "zephyr_in_phase"
 
 
 class StartupCheck:
@@ -68,7 +68,8 @@ class StartupCheck:
         self.snapshot = ""
         self.aborted = False
         self._seconds = settings.deadline
-        # Before the plan is read, no test can run: reading it may take all of this time.
+        # Before the test cases of the phase are read, no test can run, so reading them may
+        # take all of this time.
         if not settings.only_planned:
             self._seconds = min(_MAX_SECONDS, settings.deadline)
         self._sender: SenderProcess | None = None
@@ -91,7 +92,7 @@ class StartupCheck:
             except SenderError as error:
                 self._note_failure(error)
         if settings.only_planned:
-            only = OnlyPlanned(lambda: self.planned, self._marks, self._writer)
+            only = OnlyPlanned(lambda: self.in_phase, self._marks, self._writer)
             self._config.pluginmanager.register(only, "zephyr-only-planned")
 
     @pytest.hookimpl(trylast=True)
@@ -110,8 +111,8 @@ class StartupCheck:
     @guarded
     def pytest_configure_node(self, node: Any) -> None:
         node.workerinput[JOURNAL_KEY] = str(self._writer.path)
-        if self.planned is not None:
-            node.workerinput[PLANNED_KEY] = list(self.planned)
+        if self.in_phase is not None:
+            node.workerinput[IN_PHASE_KEY] = list(self.in_phase)
 
     @pytest.hookimpl(optionalhook=True)
     @guarded
@@ -125,7 +126,7 @@ class StartupCheck:
             self._look_up()
 
     @property
-    def planned(self) -> frozenset[CaseRef] | None:
+    def in_phase(self) -> frozenset[CaseRef] | None:
         """The test cases of the phase, if only their tests are to run.
 
         `None` if all tests are to run, or if the phase could not be read. Waits for the
@@ -133,9 +134,9 @@ class StartupCheck:
         """
         with origin.originals_restored():
             self._wait()
-        if self._answer is None or self._answer.planned is None:
+        if self._answer is None or self._answer.in_phase is None:
             return None
-        return frozenset(self._answer.planned)
+        return frozenset(self._answer.in_phase)
 
     @guarded
     def pytest_report_header(self) -> list[str]:

@@ -73,9 +73,11 @@ class MissingCreator:
             )
             self._case_creator.find()
             # Test cases that an earlier run has created are only added to the phase.
-            scheduled = {each.case for each in snapshot.executions}
+            with_execution = {each.case for each in snapshot.executions}
             by_case = {each.case: each for each in creations.placements.values()}
-            creations.additions += [p for c, p in by_case.items() if c not in scheduled]
+            creations.additions += [
+                p for c, p in by_case.items() if c not in with_execution
+            ]
         if missing:
             # A test case to add may be so new that a search does not show it yet.
             cases = [each.case for each in missing]

@@ -71,12 +71,12 @@ class Preflight:
         return tuple("\n".join(messages).splitlines())
 
     @property
-    def planned(self) -> tuple[records.CaseRef, ...] | None:
+    def in_phase(self) -> tuple[records.CaseRef, ...] | None:
         """The ids and Alt IDs of all test cases in the phase, `None` if not read."""
-        scheduled = self.snapshot.scheduled if self.snapshot else None
-        if scheduled is None:
+        in_phase = self.snapshot.in_phase if self.snapshot else None
+        if in_phase is None:
             return None
-        return tuple(dict.fromkeys([*scheduled, *filter(None, scheduled.values())]))
+        return tuple(dict.fromkeys([*in_phase, *filter(None, in_phase.values())]))
 
     def _time_budget(self) -> Deadline:
         reason = "for the check before the tests"
@@ -101,7 +101,7 @@ class Preflight:
             else:
                 # The server or a proxy may be down for a moment.
                 self.unreachable = str(error)
-        if settings.only_planned and self.planned is None and not self.problems:
+        if settings.only_planned and self.in_phase is None and not self.problems:
             problem = protocol.not_checked(self.unreachable, only_planned=True)
             self.problems.append(problem)
             self.unreachable = ""
@@ -115,14 +115,14 @@ class Preflight:
             limit = None if settings.only_planned else MAX_KEPT_EXECUTIONS
             snapshot.read_executions(client, limit)
             if settings.only_planned and target.phase is not None:
-                snapshot.read_scheduled(client)
+                snapshot.read_cases_in_phase(client)
             elif settings.only_planned:
                 self.remarks.append(f"{settings.describe('phase')} does not exist yet.")
         except errors.TargetNotFound as error:
             self.problems.append(str(error))
-        if settings.only_planned and snapshot.scheduled is None:
+        if settings.only_planned and snapshot.in_phase is None:
             # A phase that does not exist has no test cases.
-            snapshot.scheduled = {}
+            snapshot.in_phase = {}
             self.remarks.append(
                 "only tests of planned test cases run, and there are none."
             )
@@ -165,10 +165,10 @@ class Preflight:
         client, snapshot = self._client, self.snapshot
         if client is None or snapshot is None or snapshot.target is None:
             return []
-        scheduled = {
+        with_execution = {
             name for row in snapshot.executions for name in (row.case, row.alt)
         }
-        missing = [case for case in cases if case not in scheduled][:limit]
+        missing = [case for case in cases if case not in with_execution][:limit]
         may_create = self._settings.may_create("execution")
         lookup = snapshot.look_up(client, missing, thorough=may_create)
         reasons = [(case, *snapshot.why_missing(case)) for case in missing]

@@ -233,11 +233,11 @@ def case_rows(delivery: Delivery) -> Iterator[report.CaseRow]:
     if delivery.previewed:
         pending = "would_report", ""
     snapshot = delivery.snapshot
-    scheduled = diff.ExecutionIndex(snapshot.executions if snapshot else ())
+    index = diff.ExecutionIndex(snapshot.executions if snapshot else ())
     placements = snapshot.lookup.placements if snapshot else {}
     for result in delivery.results:
         row = report.row_of(result, *actions.get(result.case, pending))
-        execution = scheduled.find(result.case)
+        execution = index.find(result.case)
         if isinstance(execution, Execution):
             row.id, row.alt, row.execution = execution.case, execution.alt, execution.id
             row.name = execution.name or row.name

@@ -79,12 +79,12 @@ def deliver_session(
 
 def _not_tested(contents: runs.RunContents, snapshot: Snapshot | None) -> list[Line]:
     """Return a line about what `--zephyr-only-planned` left out, no line without it."""
-    if snapshot is None or snapshot.scheduled is None:
+    if snapshot is None or snapshot.in_phase is None:
         return []
     cases = {case for node in contents.results.nodes for case in node.cases}
     untested = sum(
         case not in cases and alt not in cases
-        for case, alt in snapshot.scheduled.items()
+        for case, alt in snapshot.in_phase.items()
     )
     deselected = contents.deselected
     were, their = ("was", "its") if deselected == 1 else ("were", "their")

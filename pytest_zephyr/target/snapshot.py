@@ -47,7 +47,7 @@ class Snapshot:
     *is_complete* says that *executions* has all of the phase, *has_names* that they have the
     names of their test cases, which only a report needs. *read_at* is when they were read,
     in seconds of the monotonic clock. *lookup* has the test cases that were looked up in the
-    repository. *phase_description* is the phase as the user named it. *scheduled* maps all
+    repository. *phase_description* is the phase as the user named it. *in_phase* maps all
     test cases of the phase to their Alt IDs, `None` if they were not read. *clock_offset* is
     how many milliseconds the server's clock is ahead of ours, *api_version* the version in
     the paths of its calls.
@@ -62,7 +62,7 @@ class Snapshot:
     lookup: CaseLookup = field(default_factory=CaseLookup)
     phase_description: str = ""
     has_names: bool = True
-    scheduled: dict[int, str] | None = None
+    in_phase: dict[int, str] | None = None
     clock_offset: int = 0
     api_version: str = "v3"
 
@@ -138,16 +138,16 @@ class Snapshot:
         for cycle, details in phases_with_id(phase.id, cycles):
             self.target = replace(self.known_target, phase=details, cycle=cycle)
 
-    def read_scheduled(self, client: Client) -> None:
+    def read_cases_in_phase(self, client: Client) -> None:
         """Read the Alt ID of each test case in the phase, assigned or not."""
-        scheduled = {
+        in_phase = {
             each.case: each.alt for each in self.executions if each.case is not None
         }
         phase = self.known_target.phase
         for node in client.phase_tree(phase.id).walk() if phase else ():
             for row in client.phase_rows(node.id):
-                scheduled[row.placement.case] = row.placement.alt
-        self.scheduled = scheduled
+                in_phase[row.placement.case] = row.placement.alt
+        self.in_phase = in_phase
 
     def look_up(
         self, client: Client, cases: Iterable[CaseRef], *, thorough: bool

@@ -59,7 +59,7 @@ SETTINGS = resolve(
         protocol.Push(SETTINGS, Path("a/b.jsonl"), ("a", "\ud800"), '{"a":1}'),
         protocol.LookUp((1, "A-1", "1")),
         protocol.Checked(("a",), True, (1, "A-1"), -7),
-        protocol.Checked(planned=()),
+        protocol.Checked(in_phase=()),
         protocol.Progress(1, 2, "files"),
         protocol.Pushed((Line("a\nb", "error", ("c",), "not-sent"),), False),
         protocol.Broken("no", bug=True),
@@ -121,7 +121,7 @@ SNAPSHOT = Snapshot(
         {"A-2": [103, 104]},
         frozenset({105, "A-3"}),
     ),
-    scheduled={101: "", 102: "A-1"},
+    in_phase={101: "", 102: "A-1"},
     clock_offset=-12,
 )
 

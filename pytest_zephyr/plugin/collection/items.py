@@ -129,39 +129,39 @@ class ItemLines:
 class OnlyPlanned:
     """Deselects tests without a test case in the phase (``--zephyr-only-planned``).
 
-    *planned* returns the test cases of the phase, `None` if they could not be read.
+    *in_phase* returns the test cases of the phase, `None` if they could not be read.
     """
 
     def __init__(
         self,
-        planned: Callable[[], frozenset[CaseRef] | None],
+        in_phase: Callable[[], frozenset[CaseRef] | None],
         marks: Marks,
         writer: JournalWriter,
     ) -> None:
-        self._planned = planned
+        self._in_phase = in_phase
         self._marks = marks
         self._writer = writer
 
     # First of its hook, but after all plugins that modify the items.
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        planned = self._planned()
-        if planned is None:
+        in_phase = self._in_phase()
+        if in_phase is None:
             return
-        if count := deselect_unplanned(session, planned, self._marks):
+        if count := deselect_unplanned(session, in_phase, self._marks):
             entry = journal_format.Deselected(count)
             self._writer.append(journal_format.line_of(entry))
 
 
 def deselect_unplanned(
-    session: pytest.Session, planned: frozenset[CaseRef], marks: Marks
+    session: pytest.Session, in_phase: frozenset[CaseRef], marks: Marks
 ) -> int:
-    """Deselect tests without a test case in *planned*; return how many there were."""
+    """Deselect tests without a test case in *in_phase*; return how many there were."""
     selected: list[pytest.Item] = []
     others: list[pytest.Item] = []
     for item in session.items:
-        is_planned = not planned.isdisjoint(marks.of(item).cases)
-        (selected if is_planned else others).append(item)
+        is_in_phase = not in_phase.isdisjoint(marks.of(item).cases)
+        (selected if is_in_phase else others).append(item)
     if others:
         session.config.hook.pytest_deselected(items=others)
         session.items[:] = selected
