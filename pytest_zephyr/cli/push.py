@@ -175,7 +175,7 @@ def _push_run(
         "server": report.server,
         "url": report.url,
         "problems": problems_as_json(lines),
-        **summary.as_json(delivery, contents.results),
+        **summary.as_json(delivery, contents.merged),
         "complete": report.complete,
         "cut_short": list(map(str, run.cut)),
         "unreadable": {str(path): each for path, each in contents.unreadable.items()},

@@ -80,13 +80,13 @@ class Run:
 class RunContents:
     """What the journals of a run say: those that are sent, and the *others*, by path.
 
-    *results* are those that count, with times of the server's clock. They do not depend
+    *merged* has the results that count, with times of the server's clock. They do not depend
     on the order of the journals.
     """
 
     journals: dict[Path, reader.Contents]
     others: dict[Path, reader.Contents]
-    results: MergedResults
+    merged: MergedResults
 
     @property
     def unreadable(self) -> dict[Path, list[int]]:

@@ -108,7 +108,7 @@ def unsent_report(
     named by its Alt ID counts as not sent.
     """
     contents = Run((journal,)).read()
-    plan = build_plan(contents.results.nodes, settings.rules(STOCK))
+    plan = build_plan(contents.merged.nodes, settings.rules(STOCK))
     receipts = contents.memory(str(settings.url)).receipts
     sent = {digest: execution for execution, digest in receipts}
 

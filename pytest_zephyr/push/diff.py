@@ -132,14 +132,14 @@ def compute(
     results: Iterable[CaseResult],
     executions: Iterable[Execution],
     place: str,
-    delivered: Collection[tuple[int, str]] = (),
+    receipts: Collection[tuple[int, str]] = (),
     unanswered: Mapping[int, str] | None = None,
     rules: DiffRules | None = None,
 ) -> Changes:
     """Compare *results* with *executions* and return what becomes of the results.
 
-    *place* names the phase in messages. *delivered* holds the executions that have a
-    receipt, each with the digest of its result. *unanswered* has the executions whose last
+    *place* names the phase in messages. *receipts* holds the executions that have one,
+    each with the digest of its result. *unanswered* has the executions whose last
     write got no answer, each with the stamp that it had before the write. A result is not
     written if the tag of the execution shows a newer one of another run, or if it is sent
     late and the date of the execution is newer.
@@ -166,7 +166,7 @@ def compute(
         else:
             if execution.case in index.scheduled_twice:
                 changes.scheduled_twice[execution.case] = execution.id
-            if delivered and (execution.id, result.digest) in delivered:
+            if receipts and (execution.id, result.digest) in receipts:
                 changes.reported_before.append(Change(result, execution))
                 continue
             change = decide(result, execution, rules)

@@ -158,8 +158,8 @@ def _preview_of(result: CaseResult) -> str:
     return f"test case {format_case(result.case)}: {status}"
 
 
-def as_json(delivery: Delivery, results: MergedResults) -> dict[str, object]:
-    """Return what became of the *results* of a run, for scripts."""
+def as_json(delivery: Delivery, merged: MergedResults) -> dict[str, object]:
+    """Return what became of the results in *merged*, for scripts."""
     changes = delivery.changes
     return {
         "target": delivery.target.path if delivery.target else None,
@@ -194,11 +194,11 @@ def as_json(delivery: Delivery, results: MergedResults) -> dict[str, object]:
         "error": str(delivery.error) if delivery.error else None,
         "replaced": [
             {"journal": earlier, "by": later, "tests": count}
-            for (earlier, later), count in results.replaced.items()
+            for (earlier, later), count in merged.replaced.items()
         ],
         "different_jobs": [
             {"worse": worse, "other": other, "why": why}
-            for (worse, other), why in results.separate_jobs.items()
+            for (worse, other), why in merged.separate_jobs.items()
         ],
     }
 
@@ -207,21 +207,21 @@ def _file_as_json(file: UndeliveredEvidence) -> dict[str, object]:
     return {"name": file.name, "test": file.nodeid, "reason": file.reason}
 
 
-def replacements(results: MergedResults) -> list[Line]:
+def replacements(merged: MergedResults) -> list[Line]:
     """Return whose results a later attempt replaced, and which jobs count separately."""
     replaced = [
         Line(
             f"{plural(count, 'result')} of {earlier}.jsonl replaced by a later attempt of"
             f" the same job, {later}.jsonl"
         )
-        for (earlier, later), count in results.replaced.items()
+        for (earlier, later), count in merged.replaced.items()
     ]
     separate_jobs = [
         Line(
             f"{worse}.jsonl counts, as its results are worse than those of {other}.jsonl;"
             f" they are different jobs of this run: {why}"
         )
-        for (worse, other), why in results.separate_jobs.items()
+        for (worse, other), why in merged.separate_jobs.items()
     ]
     return [*first_lines(replaced), *first_lines(separate_jobs)]
 

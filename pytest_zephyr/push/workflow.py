@@ -27,7 +27,7 @@ from pytest_zephyr.target.snapshot import Snapshot
 
 
 def push(
-    results: MergedResults,
+    merged: MergedResults,
     client: Client,
     settings: Settings,
     memory: Memory,
@@ -38,7 +38,7 @@ def push(
     snapshot: Snapshot | None = None,
     settings_by_session: Mapping[str, Settings] | None = None,
 ) -> Delivery:
-    """Push *results* and return what became of them.
+    """Push the results in *merged* and return what became of them.
 
     Only results of the sessions in *sessions_to_send* are pushed; the others only help to
     decide which result of a test case counts. *settings_by_session* has settings that
@@ -52,7 +52,7 @@ def push(
     planner = Planner(settings, settings_by_session or {}, sessions_to_send)
     settings = planner.widest_settings
     # The statuses of the server are not known yet, so the stock statuses are used.
-    delivery = _expected_delivery(planner, results.nodes)
+    delivery = _expected_delivery(planner, merged.nodes)
     if not delivery.pending:
         return delivery
     try:
@@ -63,15 +63,15 @@ def push(
         creator = MissingCreator(client, planner, snapshot, delivery.creations)
         may_create = settings.may_create("execution")
         rules = diff.DiffRules(
-            results.ended,
-            results.incomplete,
+            merged.ended,
+            merged.incomplete,
             now_ms() + client.clock_offset,
             force,
             settings.notes_limit,
         )
 
         def compare() -> None:
-            nodes = results.nodes
+            nodes = merged.nodes
             if delivery.new_cases:
                 nodes = list(map(creator.with_new_case, nodes))
             nodes = diff.by_visible_id(nodes, snapshot.executions)

@@ -83,7 +83,7 @@ class DeliveredRun:
             *summary.preview(delivery),
             *summary.details(delivery),
             *more,
-            *summary.replacements(contents.results),
+            *summary.replacements(contents.merged),
             *cut_short_lines(map(display_path, self.run.cut)),
             *unreadable_lines(contents.unreadable),
             *uncollected_lines(contents.uncollected),
@@ -186,7 +186,7 @@ def deliver(
     server, contents = str(settings.url), run.read()
     earlier: Delivery | None = None
     with (
-        start_if_sandbox(settings, contents.results.nodes) as settings,
+        start_if_sandbox(settings, contents.merged.nodes) as settings,
         Client(settings, deadline) as client,
     ):
         if snapshot is not None:
@@ -196,7 +196,7 @@ def deliver(
             # pushed with `settings` as they are.
             with_own_settings = run.all if keep_flags else run.others
             delivery = push(
-                contents.results,
+                contents.merged,
                 client,
                 settings,
                 contents.begin_push(server, () if settings.dry_run else writers),

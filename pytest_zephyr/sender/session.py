@@ -81,7 +81,7 @@ def _not_tested(contents: runs.RunContents, snapshot: Snapshot | None) -> list[L
     """Return a line about what `--zephyr-only-planned` left out, no line without it."""
     if snapshot is None or snapshot.in_phase is None:
         return []
-    cases = {case for node in contents.results.nodes for case in node.cases}
+    cases = {case for node in contents.merged.nodes for case in node.cases}
     untested = sum(
         case not in cases and alt not in cases
         for case, alt in snapshot.in_phase.items()

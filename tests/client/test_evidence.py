@@ -105,7 +105,7 @@ class RecordedRun:
             chosen = self.settings(**options)
             memory = contents.begin_push("", [writer])
             with Client(chosen) as client:
-                return push(contents.results, client, chosen, memory)
+                return push(contents.merged, client, chosen, memory)
         finally:
             writer.close()
 

@@ -198,7 +198,7 @@ def results(runs: Sequence[Run]) -> list[dict[str, object]]:
     results_of_runs: list[dict[str, object]] = []
     for run in runs:
         plan = build_plan(
-            run.read().results.nodes, Rules(choices_of(), NotesOptions("always"))
+            run.read().merged.nodes, Rules(choices_of(), NotesOptions("always"))
         )
         results_of_runs.append(
             {
@@ -226,7 +226,7 @@ def test_the_worst_job_of_a_run_decides(tmp_path):
     )
     (run,) = group([Journal(passed), Journal(failed)])
     (case_result,) = build_plan(
-        run.read().results.nodes, Rules(choices_of(), NotesOptions())
+        run.read().merged.nodes, Rules(choices_of(), NotesOptions())
     ).results
 
     assert case_result.outcome is Outcome.FAILED
@@ -242,7 +242,7 @@ def test_a_job_that_died_is_seen_although_another_ended(tmp_path):
         json.loads(journal_format.start_text("t")),
     )
     ended = write(tmp_path / "b.jsonl", journal_format.line_of(End()))
-    (node,) = Run((Journal(died), Journal(ended))).read().results.nodes
+    (node,) = Run((Journal(died), Journal(ended))).read().merged.nodes
 
     assert node.outcome is Outcome.CRASHED
 
@@ -332,7 +332,7 @@ def test_merging_in_two_steps_is_merging_in_one(
 
 def without_notes(run: Run) -> dict[object, object]:
     plan = build_plan(
-        run.read().results.nodes, Rules(choices_of(), NotesOptions("never"))
+        run.read().merged.nodes, Rules(choices_of(), NotesOptions("never"))
     )
     return {
         each.case: (
@@ -559,7 +559,7 @@ def test_journals_that_were_removed_meanwhile_are_skipped(tmp_path):
     paths[2].unlink()
     prune(tmp_path, keep=0)
 
-    assert [node.nodeid for node in run.read().results.nodes] == ["t.py::a"]
+    assert [node.nodeid for node in run.read().merged.nodes] == ["t.py::a"]
     assert [each.is_delivered() for each in known] == [False] * 3
 
 
@@ -655,7 +655,7 @@ def test_a_case_does_not_pass_if_a_line_about_its_tests_is_unreadable(
     lines[line - 1] = lines[line - 1][:-3] + b"{\n"
     path.write_bytes(b"".join(lines))
     contents = Run((Journal(path),)).read()
-    plan = build_plan(contents.results.nodes, Rules(choices_of(), NotesOptions()))
+    plan = build_plan(contents.merged.nodes, Rules(choices_of(), NotesOptions()))
     statuses = {
         each.case: "held back"
         if f"{path}, line {line} cannot be read" in each.problem
@@ -713,7 +713,7 @@ def test_a_test_whose_report_is_lost_has_not_passed(tmp_path, lost):
         "torn": lines[5][:20] + b'\n{"kind":"torn"}\n',
     }[lost]
     path.write_bytes(b"".join(lines))
-    nodes = Run((Journal(path),)).read().results.nodes
+    nodes = Run((Journal(path),)).read().merged.nodes
     (case_result,) = build_plan(nodes, Rules(choices_of(), NotesOptions())).results
 
     assert "so a test may have failed" in case_result.problem
@@ -727,7 +727,7 @@ def test_results_of_setup_only_sessions_are_certain(tmp_path):
         line = journal_format.line_of(report(when, nodeid="t.py::a"))
         writer.append(line)
     writer.close()
-    (node,) = Run((Journal(path),)).read().results.nodes
+    (node,) = Run((Journal(path),)).read().merged.nodes
 
     assert (node.outcome, node.doubt) == (Outcome.UNRUN, "")
 
