@@ -265,29 +265,6 @@ def test_journal_that_cannot_be_created_is_a_warning(
     assert "nothing was lost" in ran.text
 
 
-@pytest.mark.parametrize("is_checked", [True, False], ids=["checked", "not checked"])
-def test_variables_that_tests_set_do_not_reach_the_sender(
-    pytester, run_zephyr, target, is_checked
-):
-    """The sender uses the variables that were set when the run started."""
-    pytester.makepyfile(
-        """
-        import os, pytest
-
-        @pytest.mark.zephyr(101)
-        def test_a():
-            os.environ["HTTP_PROXY"] = os.environ["all_proxy"] = "http://127.0.0.1:9"
-            os.environ["REQUESTS_CA_BUNDLE"] = "/nowhere"
-        """
-    )
-    if not is_checked:
-        target.sandbox.faults.add(Fault("GET", "*/user/current", status=503, times=1))
-    # In a process of its own, because it leaves its environment changed.
-    run_zephyr("--zephyr-retries=0", check_exit_code=False, subprocess=True)
-
-    assert target.statuses()[101] == "1"
-
-
 @pytest.mark.skipif(os.name == "nt", reason="Windows keeps a file that is open")
 @pytest.mark.parametrize("push", ["never", "end"])
 @pytest.mark.parametrize(

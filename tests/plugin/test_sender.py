@@ -119,6 +119,7 @@ def test_variables_of_tests_do_not_reach_the_sender(pytester, run_python, target
         @pytest.mark.zephyr(101)
         def test_a():
             os.environ["HTTP_PROXY"] = "http://127.0.0.1:{unused_port()}"
+            os.environ["all_proxy"] = os.environ["HTTP_PROXY"]
             os.environ["NO_PROXY"] = ""
             os.environ["REQUESTS_CA_BUNDLE"] = "nowhere.pem"
             os.environ["PYTHONHOME"] = "/nowhere"
