@@ -1,8 +1,8 @@
 """Wall time that tests cannot change, and time budgets.
 
-The wall clock is read once, before the first conftest is loaded. The time since then comes
-from the monotonic clock, because time-machine changes the functions of the wall clock
-themselves.
+`origin` reads the wall clock once, before the first conftest is loaded, and stores the
+function of the monotonic clock. The time since then comes from that function, because
+time-machine changes the functions of the wall clock themselves.
 """
 
 from __future__ import annotations
