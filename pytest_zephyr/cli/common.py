@@ -109,21 +109,26 @@ def find_option_sources(args: argparse.Namespace) -> resolve.OptionSources:
     )
 
 
-def load_settings(args: argparse.Namespace, run: Run | None = None) -> Settings:
+def load_settings(args: argparse.Namespace) -> Settings:
+    """Return the settings of a command. Raises SettingsError."""
+    return settings_of(find_option_sources(args))
+
+
+def settings_of(
+    option_sources: resolve.OptionSources, run: Run | None = None
+) -> Settings:
     """Return the settings of a command, with those of *run* from its first journal."""
-    option_sources = find_option_sources(args)
     if run is not None:
         path, header = run.journals[0].path, run.journals[0].header
         option_sources = replace(
-            option_sources, header=header.options, header_name=path.name
+            option_sources, journal_options=header.options, journal_name=path.name
         )
     settings = resolve.resolve(option_sources)
     return replace(settings, journal=option_sources.ini_file.parent / settings.journal)
 
 
-def journal_directory(args: argparse.Namespace) -> Path:
+def journal_directory(option_sources: resolve.OptionSources) -> Path:
     """Return the directory of journals, even if other options are invalid."""
-    option_sources = find_option_sources(args)
     directory: Path = option_sources.ini_file.parent / resolve.value(
         "journal", option_sources
     )

@@ -54,9 +54,9 @@ def choose_server(
                 f"no server is set for this push; only {path} names one, {journal_url}."
                 f" To send the credential there: {push_command(journal_url)}"
             )
-        raw = {**settings.raw, "url": journal_url}
+        texts = {**settings.texts, "url": journal_url}
         sources = {**settings.sources, "url": Source("journal", path.name)}
-        return replace(settings, url=journal_url, raw=raw, sources=sources)
+        return replace(settings, url=journal_url, texts=texts, sources=sources)
     if journal_url != settings.url:
         _reject_foreign_ids(settings, journal_url)
         if settings.sources["url"].kind != "flag":

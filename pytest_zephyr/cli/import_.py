@@ -43,7 +43,8 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = common.load_settings(args)
+    option_sources = common.find_option_sources(args)
+    settings = common.settings_of(option_sources)
     if args.push:
         settings.require_server()
     job_args = ["import", *map(str, args.files)]
@@ -56,9 +57,7 @@ def run(args: argparse.Namespace) -> int:
         commit=ci.find(os.environ, "commit"),
         dry_run=settings.dry_run,
     )
-    importer = Importer(
-        settings, common.find_option_sources(args), args.zephyr_id_pattern
-    )
+    importer = Importer(settings, option_sources, args.zephyr_id_pattern)
     try:
         journal = display_path(importer.write(args.files, header))
     except ReportError as error:

@@ -45,7 +45,7 @@ def declare(commands: common.Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    default = common.journal_directory(args)
+    default = common.journal_directory(common.find_option_sources(args))
     if args.discard:
         return _discard(args.journals)
     places = args.journals or [default]

@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     option_sources = common.find_option_sources(args)
     # One time budget for the whole command, the reading of journals included.
     deadline = Deadline(resolve.value("deadline", option_sources), "zephyr_deadline")
-    selection = find_journals(args.journals or [_directory(args)])
+    selection = find_journals(args.journals or [_directory(option_sources)])
     for text in selection.problems:
         output.complain(text)
     flags = option_sources.flags
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     # only once.
     confirm = cache(destination.ask_on_terminal)
     runs = [
-        (run, _settings_of(run, args, confirm))
+        (run, _settings_of(run, option_sources, confirm))
         for run in group(selection.journals, target, selection.directories)
     ]
     pushed: list[_PushResult] = []
@@ -101,7 +101,9 @@ def run(args: argparse.Namespace) -> int:
         elif isinstance(settings, errors.SettingsError):
             pushed.append(_not_sent(run, settings))
         else:
-            pushed.append(_push_run(run, settings, args, deadline))
+            pushed.append(
+                _push_run(run, settings, option_sources, deadline, force=args.force)
+            )
         if not args.json:
             for line in pushed[-1].lines:
                 output.say("\n".join(line.terminal_lines))
@@ -117,17 +119,17 @@ def run(args: argparse.Namespace) -> int:
     else:
         if not pushed and not only_problems:
             output.say("nothing to send")
-        _list_dry_runs(selection.dry_runs, args)
+        _list_dry_runs(selection.dry_runs, option_sources)
     if only_problems:
         return common.USAGE
     return common.OK if is_complete else common.FAILED
 
 
-def _directory(args: argparse.Namespace) -> Path:
-    directory = common.journal_directory(args)
+def _directory(option_sources: resolve.OptionSources) -> Path:
+    directory = common.journal_directory(option_sources)
     if not directory.is_dir():
         # Report invalid settings first.
-        common.load_settings(args)
+        common.settings_of(option_sources)
         raise errors.JournalError(
             f"there is no directory of journals {directory}. Name a journal to push."
         )
@@ -135,16 +137,16 @@ def _directory(args: argparse.Namespace) -> Path:
 
 
 def _settings_of(
-    run: Run, args: argparse.Namespace, confirm: Callable[[str], bool]
+    run: Run, option_sources: resolve.OptionSources, confirm: Callable[[str], bool]
 ) -> Settings | errors.SettingsError:
     """Return the settings of a run, or the error if those in its journal are invalid.
 
     Raises SettingsError if settings from elsewhere are invalid.
     """
     try:
-        settings = common.load_settings(args, run)
+        settings = common.settings_of(option_sources, run)
     except errors.SettingsError as error:
-        common.load_settings(args)
+        common.settings_of(option_sources)
         return error
     settings = destination.choose_server(settings, run, confirm)
     settings.require_server(journal=run.paths[0])
@@ -152,20 +154,25 @@ def _settings_of(
 
 
 def _push_run(
-    run: Run, settings: Settings, args: argparse.Namespace, deadline: Deadline
+    run: Run,
+    settings: Settings,
+    option_sources: resolve.OptionSources,
+    deadline: Deadline,
+    *,
+    force: bool,
 ) -> _PushResult:
     for warning in settings.warnings:
         output.complain(warning)
     try:
         with reopened(run.paths) as writers, common.time_limit(deadline):
             delivered = deliver(
-                run, settings, deadline, writers, keep_flags=True, force=args.force
+                run, settings, deadline, writers, keep_flags=True, force=force
             )
     except errors.ZephyrError as error:
         return _not_sent(run, error, settings)
     delivery, contents = delivered.delivery, delivered.contents
     problem_lines = describe_problems(delivery, run.paths, settings)
-    if corrections := _corrections(run, settings, args, delivery):
+    if corrections := _corrections(run, settings, option_sources, delivery):
         problem_lines.append(problem(corrections, code="settings"))
     names = ", ".join(map(str, run.paths))
     lines = delivered.summary_lines(problem_lines, name=names)
@@ -236,17 +243,22 @@ def _publish(pushed: Sequence[_PushResult], *, show: bool) -> None:
             output.say(text)
 
 
-def _list_dry_runs(journals: Iterable[Path], args: argparse.Namespace) -> None:
+def _list_dry_runs(
+    journals: Iterable[Path], option_sources: resolve.OptionSources
+) -> None:
     settings = None
     with suppress(errors.SettingsError):
-        settings = replace(common.load_settings(args), pushing=True)
+        settings = replace(common.settings_of(option_sources), pushing=True)
     for path in journals:
         push_command = command("push", path, settings=settings)
         output.say(f"{path} is the journal of a dry run. To send it: {push_command}")
 
 
 def _corrections(
-    run: Run, settings: Settings, args: argparse.Namespace, delivery: Delivery
+    run: Run,
+    settings: Settings,
+    option_sources: resolve.OptionSources,
+    delivery: Delivery,
 ) -> list[str]:
     """Return lines about the settings of the journal that differ from the current ones.
 
@@ -258,7 +270,6 @@ def _corrections(
         wrong |= {delivery.error.option} - {""}
     if all(settings.sources[name].kind == "flag" for name in wrong):
         return []
-    option_sources = common.find_option_sources(args)
     lines, flags = [], []
     has_target = any(option_sources.find(BY_NAME[name]) for name in TARGET_OPTIONS)
     for name in (*TARGET_OPTIONS, "create", "status_map"):

@@ -50,7 +50,10 @@ def run(args: argparse.Namespace) -> int:
     require_sandbox()
     from pytest_zephyr.sandbox import add_demo
 
-    database = args.db or common.journal_directory(args) / SANDBOX_DATABASE
+    database = (
+        args.db
+        or common.journal_directory(common.find_option_sources(args)) / SANDBOX_DATABASE
+    )
     if args.db is None or not database.parent.is_dir():
         make_directory(database.parent)
     is_new = not database.exists()

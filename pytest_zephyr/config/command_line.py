@@ -78,7 +78,7 @@ def _flags(settings: Settings, argv: Sequence[str]) -> list[str]:
     if settings.config_file is not None:
         flags += ["-c", str(settings.config_file)]
     for option in OPTIONS:
-        text, source = settings.raw[option.name], settings.sources[option.name]
+        text, source = settings.texts[option.name], settings.sources[option.name]
         is_typed = source.kind in {"flag", "override"}
         # A pytest run has stored the journaled options; flags of a push are stored nowhere.
         is_needed = option.connects or (option.journaled and settings.pushing)

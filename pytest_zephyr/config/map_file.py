@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 
 from pytest_zephyr.config import resolve
+from pytest_zephyr.config.options import BY_NAME
 from pytest_zephyr.config.resolve import OptionSources
 from pytest_zephyr.config.settings import Source
 from pytest_zephyr.errors import SettingsError
@@ -45,7 +46,7 @@ def load(option_sources: OptionSources) -> CaseMap | None:
 
     Raises SettingsError.
     """
-    path, _text, source = resolve.read("map", option_sources)
+    path, _text, source = resolve.read(BY_NAME["map"], option_sources)
     if path is None:
         return None
     return read_map(

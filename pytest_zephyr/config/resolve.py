@@ -55,16 +55,17 @@ class OptionSources:
     """The sources of the options, and the value that each source has for them.
 
     The keys of *environ* are names of variables, those of the other mappings are names of
-    options. *header* has the options that a journal stores; if it is not `None`, the
-    journaled options come only from there or from a flag. *overrides* has the options that
-    ``-o`` sets, *ini* those in *ini_file*. *config_file* is the ini file that a command to
-    paste must name with ``-c``, `None` if the command finds it.
+    options. *journal_options* are those in the header of the journal *journal_name*; if
+    they are not `None`, journaled options come only from there or from a flag.
+    *overrides* has the options that ``-o`` sets, *ini* those in *ini_file*. *config_file*
+    is the ini file that a command to paste must name with ``-c``, `None` if the command
+    finds it.
     """
 
     flags: Mapping[str, object] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
-    header: Mapping[str, str] | None = None
-    header_name: str = "journal"
+    journal_options: Mapping[str, str] | None = None
+    journal_name: str = "journal"
     overrides: Mapping[str, object] = field(default_factory=dict)
     ini: Mapping[str, object] = field(default_factory=dict)
     ini_file: Path = Path("ini")
@@ -83,9 +84,9 @@ class OptionSources:
         name, ini_name = option.name, option.ini_name
         if option.has_flag and self.flags.get(name) is not None:
             yield as_text(self.flags[name]), Source("flag", option.flag_name)
-        if option.journaled and self.header is not None:
-            if name in self.header:
-                yield self.header[name], Source("journal", self.header_name)
+        if option.journaled and self.journal_options is not None:
+            if name in self.journal_options:
+                yield self.journal_options[name], Source("journal", self.journal_name)
             return
         if option.has_env and option.env_name in self.environ:
             source = Source("environment", option.env_name)
@@ -122,7 +123,7 @@ def as_text(value: object) -> str:
 
 def value(name: str, option_sources: OptionSources) -> Any:
     """Return the value of one option. Raises SettingsError."""
-    return read(name, option_sources).value
+    return read(BY_NAME[name], option_sources).value
 
 
 def journaled_options(settings: Settings) -> dict[str, str]:
@@ -131,7 +132,7 @@ def journaled_options(settings: Settings) -> dict[str, str]:
     Options with their default are left out.
     """
     options = {
-        option.name: settings.raw[option.name]
+        option.name: settings.texts[option.name]
         for option in OPTIONS
         if option.journaled and settings.sources[option.name].kind != "default"
     }
@@ -155,7 +156,7 @@ def resolve(option_sources: OptionSources) -> Settings:
     options: dict[str, OptionValue] = {}
     for option in OPTIONS:
         try:
-            options[option.name] = read(option.name, option_sources)
+            options[option.name] = read(option, option_sources)
         except SettingsError as error:
             problems.append(str(error))
             options[option.name] = OptionValue()
@@ -191,36 +192,40 @@ def resolve(option_sources: OptionSources) -> Settings:
         **{name: options[name].value for name in needed},
         credential=credential,
         sources={name: each.source for name, each in options.items()},
-        raw={name: each.text for name, each in options.items()},
+        texts={name: each.text for name, each in options.items()},
         config_file=option_sources.config_file,
-        pushing=option_sources.header is not None,
+        pushing=option_sources.journal_options is not None,
         warnings=tuple(warnings),
     )
 
 
 def settings_of_journal(
     settings: Settings,
-    options: Mapping[str, str],
+    journal_options: Mapping[str, str],
     journal_name: str,
     *,
     keep_flags: bool,
 ) -> Settings:
-    """Return *settings* for the results of a journal with its own *options*.
+    """Return *settings* for the results of a journal with its own *journal_options*.
 
     With *keep_flags*, the flags of the push take precedence over the journal. Invalid
     values in the journal are ignored.
     """
     values: dict[str, Any] = {}
-    raw, sources = dict(settings.raw), dict(settings.sources)
-    option_sources = OptionSources(header=options, header_name=journal_name)
+    texts, sources = dict(settings.texts), dict(settings.sources)
+    option_sources = OptionSources(
+        journal_options=journal_options, journal_name=journal_name
+    )
     for name in _RESULT_OPTIONS:
         if keep_flags and sources[name].kind == "flag":
             continue
         with suppress(SettingsError):
-            values[name], raw[name], sources[name] = read(name, option_sources)
+            values[name], texts[name], sources[name] = read(
+                BY_NAME[name], option_sources
+            )
     with suppress(InvalidValue, KeyError):
         values["folder"] = placeholders.fill_folder(values["folder"], {})
-    return replace(settings, **values, raw=raw, sources=sources)
+    return replace(settings, **values, texts=texts, sources=sources)
 
 
 def _fill_names(
@@ -266,16 +271,15 @@ def _fill_name(text: str, values: Mapping[str, str]) -> str:
     return name
 
 
-def read(name: str, option_sources: OptionSources) -> OptionValue:
-    """Return the value of an option with its text and source. Raises SettingsError."""
-    option = BY_NAME[name]
+def read(option: Option, option_sources: OptionSources) -> OptionValue:
+    """Return the value of *option* with its text and source. Raises SettingsError."""
     text_and_source = option_sources.find(option)
     if text_and_source is None:
         default = option.default
         value = None if default is None else option.parse(default)
         return OptionValue(value, default or "")
     text, source = text_and_source
-    if not text and name in TARGET_OPTIONS:
+    if not text and option.name in TARGET_OPTIONS:
         # An empty flag unsets an inherited value.
         return OptionValue(source=source)
     try:
@@ -292,7 +296,7 @@ def read(name: str, option_sources: OptionSources) -> OptionValue:
         base = option_sources.ini_file.parent if source.kind == "ini" else parse.HERE
         return OptionValue(option.parse(text, base), text, source)
     except InvalidValue as error:
-        message = _describe_invalid(name, text, source, error)
+        message = _describe_invalid(option.name, text, source, error)
         raise SettingsError(message) from None
 
 
@@ -307,10 +311,10 @@ def _describe_invalid(name: str, text: str, source: Source, error: InvalidValue)
 def describe(settings: Settings) -> list[str]:
     """Return a line with value and source for each option and the login, without secrets."""
     texts = {
-        **settings.raw,
+        **settings.texts,
         "url": settings.url,
-        "proxy": mask_userinfo(settings.raw["proxy"]),
-        "status_map": settings.raw["status_map"] or _DEFAULT_MAP_TEXT,
+        "proxy": mask_userinfo(settings.texts["proxy"]),
+        "status_map": settings.texts["status_map"] or _DEFAULT_MAP_TEXT,
     }
     rows = [
         (option.ini_name, texts[option.name], settings.sources[option.name].name)

@@ -97,8 +97,9 @@ class Credential:
 class Settings:
     """Every value that a run or a push needs to report results.
 
-    *sources* maps the name of a setting to where its value came from, *raw* to the text
-    as given. *config_file* is the ini file that a command to paste must name with ``-c``,
+    *sources* maps the name of an option to where its value came from, *texts* to its text
+    there, in which placeholders are not filled; a name in a journal has none, and is
+    without its ``name:``. *config_file* is the ini file that a command to paste must name with ``-c``,
     `None` if the command finds it. *pushing* says that the flags are those of a push,
     which no journal stores. *embedded* says that the server is the embedded one. Times
     are in seconds.
@@ -134,7 +135,7 @@ class Settings:
     run_key: str | None
     credential: Credential | None = None
     sources: Mapping[str, Source] = field(default_factory=dict)
-    raw: Mapping[str, str] = field(default_factory=dict, repr=False)
+    texts: Mapping[str, str] = field(default_factory=dict, repr=False)
     config_file: Path | None = None
     pushing: bool = False
     embedded: bool = False
@@ -155,7 +156,7 @@ class Settings:
 
     def describe(self, name: str) -> str:
         """Return the value of setting *name* with its source, for a message."""
-        text = self.raw[name]
+        text = self.texts[name]
         if name in {"url", "proxy"}:
             text = mask_userinfo(text)
         return f"{text!r} ({self.sources[name]})"

@@ -99,8 +99,8 @@ def sources_with(texts: Mapping[str, str], name: str) -> OptionSources:
     return OptionSources(
         flags={name: texts["flag"]} if "flag" in texts else {},
         environ={env_name: texts["env"]} if "env" in texts else {},
-        header={name: texts["header"]} if "header" in texts else None,
-        header_name="run.jsonl",
+        journal_options={name: texts["journal"]} if "journal" in texts else None,
+        journal_name="run.jsonl",
         ini={name: texts["ini"]} if "ini" in texts else {},
         ini_file=Path("pytest.ini"),
     )
@@ -137,20 +137,22 @@ def test_only_a_flag_overrides_a_journal(option):
     default, text, value, other, other_value = OPTION_VALUES[option.name]
     other_sources = dict.fromkeys(("env", "ini"), other)
 
-    journaled = sources_with({"header": text, **other_sources}, option.name)
+    journaled = sources_with({"journal": text, **other_sources}, option.name)
     assert resolve.value(option.name, journaled) == value
     assert journaled.find(option) == (text, Source("journal", "run.jsonl"))
-    without_option = replace(sources_with(other_sources, option.name), header={})
+    without_option = replace(
+        sources_with(other_sources, option.name), journal_options={}
+    )
     assert resolve.value(option.name, without_option) == default
     if option.has_flag:
-        with_flag = sources_with({"header": text, "flag": other}, option.name)
+        with_flag = sources_with({"journal": text, "flag": other}, option.name)
         assert resolve.value(option.name, with_flag) == other_value
 
 
 @pytest.mark.parametrize("name", ["url", "auth", "verify", "timeout", "deadline"])
 def test_a_journal_does_not_set_how_to_reach_the_server(name):
     _, text, value, other, _ = OPTION_VALUES[name]
-    sources = sources_with({"env": text, "header": other}, name)
+    sources = sources_with({"env": text, "journal": other}, name)
 
     assert resolve.value(name, sources) == value
 
@@ -181,7 +183,9 @@ def test_an_empty_value_is_no_value_except_on_the_command_line(name, kind, empty
     if kind == "flag" and name in TARGET_OPTIONS:
         # It unsets the value of an ini file or a journal.
         assert resolve.value(name, replace(sources, ini={name: "7"})) is None
-        assert resolve.value(name, replace(sources, header={name: "7"})) is None
+        assert (
+            resolve.value(name, replace(sources, journal_options={name: "7"})) is None
+        )
     elif kind == "flag":
         with pytest.raises(SettingsError, match="it is empty"):
             resolve.value(name, sources)
@@ -198,10 +202,10 @@ def test_an_empty_value_is_no_value_except_on_the_command_line(name, kind, empty
         pytest.param("id_prefix", "env", id="id prefix in the environment"),
         pytest.param("inherit", "flag", id="inherit as a flag"),
         pytest.param("inherit", "env", id="inherit in the environment"),
-        pytest.param("timeout", "header", id="timeout in a journal"),
-        pytest.param("token_file", "header", id="token file in a journal"),
-        pytest.param("proxy", "header", id="proxy in a journal"),
-        pytest.param("verify", "header", id="verify in a journal"),
+        pytest.param("timeout", "journal", id="timeout in a journal"),
+        pytest.param("token_file", "journal", id="token file in a journal"),
+        pytest.param("proxy", "journal", id="proxy in a journal"),
+        pytest.param("verify", "journal", id="verify in a journal"),
     ],
 )
 def test_an_option_is_read_only_from_its_sources(name, kind):
@@ -311,11 +315,11 @@ def test_settings_have_text_and_source_of_every_value():
     )
 
     assert settings.phase == Ref(id=7)
-    assert settings.raw["phase"] == "id:7"
+    assert settings.texts["phase"] == "id:7"
     assert settings.sources["phase"] == Source("flag", "--zephyr-phase")
-    assert settings.raw["cycle"] == "Nightly"
+    assert settings.texts["cycle"] == "Nightly"
     assert settings.sources["cycle"] == Source("environment", "ZEPHYR_CYCLE")
-    assert settings.raw["timeout"] == "30"
+    assert settings.texts["timeout"] == "30"
     assert settings.sources["timeout"] == Source("default", "default")
 
 
@@ -361,7 +365,9 @@ def test_a_journal_has_the_options_that_were_set_and_decide_the_result():
 def test_the_options_of_a_journal_have_the_same_values_later():
     """A later push has the same result as a push at the end of the run."""
     first = resolve.resolve(OptionSources(environ=environ_of_all()))
-    again = resolve.resolve(OptionSources(header=resolve.journaled_options(first)))
+    again = resolve.resolve(
+        OptionSources(journal_options=resolve.journaled_options(first))
+    )
     names = [option.name for option in OPTIONS if option.journaled]
 
     assert {name: getattr(again, name) for name in names} == {
@@ -548,7 +554,7 @@ def test_placeholders_in_a_journal_are_not_filled(name):
     """Its names were filled when it was written, so placeholders were added by hand."""
     environ = {"OTHER_SECRET": "s3cr3t", "ZEPHYR_BUILD": "77"}
     with pytest.raises(SettingsError) as caught:
-        resolve.resolve(OptionSources(environ=environ, header={"phase": name}))
+        resolve.resolve(OptionSources(environ=environ, journal_options={"phase": name}))
 
     assert "(from journal): " in str(caught.value)
     assert "s3cr3t" not in str(caught.value)
@@ -573,7 +579,7 @@ ANY_VALUE = st.recursive(
 @deterministic
 @given(
     st.sampled_from(OPTIONS),
-    st.sampled_from(["flags", "environ", "header", "ini"]),
+    st.sampled_from(["flags", "environ", "journal", "ini"]),
     ANY_VALUE,
 )
 def test_any_value_from_any_source_is_used_or_rejected(
@@ -583,7 +589,7 @@ def test_any_value_from_any_source_is_used_or_rejected(
     sources = {
         "flags": OptionSources(flags={option.name: value}),
         "environ": OptionSources(environ={option.env_name: resolve.as_text(value)}),
-        "header": OptionSources(header={option.name: resolve.as_text(value)}),
+        "journal": OptionSources(journal_options={option.name: resolve.as_text(value)}),
         "ini": OptionSources(ini={option.name: value}),
     }[kind]
     try:

@@ -131,7 +131,7 @@ def test_names_are_filled_when_the_settings_are_made():
 
     assert settings.phase == Ref(name="Run 77")
     assert settings.cycle == Ref(id=7)
-    assert settings.raw["phase"] == "Run {run}"
+    assert settings.texts["phase"] == "Run {run}"
 
 
 def test_a_name_that_cannot_be_filled_is_reported_with_its_source():
@@ -155,6 +155,8 @@ def test_a_journal_has_the_name_with_placeholders_filled(name: str) -> None:
     first = resolve.resolve(
         OptionSources(environ={"ZEPHYR_PHASE": "name:{env:STAGE}", "STAGE": stage})
     )
-    again = resolve.resolve(OptionSources(header=resolve.journaled_options(first)))
+    again = resolve.resolve(
+        OptionSources(journal_options=resolve.journaled_options(first))
+    )
 
     assert first.phase == again.phase == Ref(name=stage)

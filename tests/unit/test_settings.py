@@ -47,7 +47,7 @@ def settings(**environ: str) -> Settings:
 )
 def test_a_command_to_paste_has_all_typed_flags_but_no_credential(flags, printed):
     """An address of a proxy with a password is the only flag that is left out."""
-    sources = OptionSources(flags=flags, environ=SERVER, header={})
+    sources = OptionSources(flags=flags, environ=SERVER, journal_options={})
     words = shlex.split(command("push", settings=resolve(sources)))
 
     args = build_parser().parse_args(words[words.index("push") :])
