@@ -135,9 +135,7 @@ class JournalWriter:
 
     def append_text(self, text: str) -> None:
         """Append a line of JSON in ASCII."""
-        data = self._encode(text)
-        if self.broken is not None or not self._write(data):
-            self.unwritten.append(data)
+        self._append(self._encode(text))
 
     def append_texts(self, texts: Iterable[str]) -> None:
         """Append many lines with one write."""
