@@ -11,7 +11,7 @@ ZephyrError
           - ZephyrNotFound  404, 405, 410: the server does not have this address
   + JournalError            a journal cannot be read or written
       - NotAJournal         the file is not a journal, or has no first line
-  + ReportError             an XML file with results cannot be used
+  + JunitError              an XML file with results cannot be used
   + Interrupted             the user pressed Ctrl-C
 
 A message says what did not work, with which value from where, and what to do next. It is
@@ -150,5 +150,5 @@ class NotAJournal(JournalError):
     """The file is not a journal, or its first line was not written."""
 
 
-class ReportError(ZephyrError):
+class JunitError(ZephyrError):
     """XML files with results cannot be used; the text has one line for each."""

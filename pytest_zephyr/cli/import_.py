@@ -15,7 +15,7 @@ from pytest_zephyr.config import resolve
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.config.job import identify_job
-from pytest_zephyr.errors import ReportError
+from pytest_zephyr.errors import JunitError
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.junit.journal import Importer
 from pytest_zephyr.text import plural
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     importer = Importer(settings, option_sources, args.zephyr_id_pattern)
     try:
         journal = display_path(importer.write(args.files, header))
-    except ReportError as error:
+    except JunitError as error:
         output.complain(f"{error} Nothing was imported.")
         return common.USAGE
     for problem in importer.problems:

@@ -19,7 +19,7 @@ from pytest_zephyr.config import map_file
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.credentials import known_secrets
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.errors import ReportError
+from pytest_zephyr.errors import JunitError
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.file_store import clean_name
 from pytest_zephyr.journal.file_store import digest_parts
@@ -82,7 +82,7 @@ class Importer:
     def write(self, files: Sequence[Path], header: journal_format.Header) -> Path:
         """Write the results of *files* to a journal, unless there is one; return its path.
 
-        Raises ReportError.
+        Raises JunitError.
         """
         directory, digest = self._settings.journal, self._digest(files, header)
         for path in directory.glob(f"*-{digest}{JOURNAL_SUFFIX}"):
@@ -91,7 +91,7 @@ class Importer:
         first = next(tests, None)
         if first is None:
             names = ", ".join(map(str, files))
-            raise ReportError(f"no test case in {names}. Were any tests run?")
+            raise JunitError(f"no test case in {names}. Were any tests run?")
         started = first.ended - first.microseconds // 1000
         started_text = time.strftime("%Y-%m-%dT%H-%M-%S", time.gmtime(started // 1000))
         header = replace(header, session=f"{started_text}-{digest}", started=started)
@@ -100,7 +100,7 @@ class Importer:
         try:
             self._append(chain([first], tests), writer)
             if writer.broken is not None:
-                raise ReportError(f"{directory} cannot be written: {writer.broken}.")
+                raise JunitError(f"{directory} cannot be written: {writer.broken}.")
         except BaseException:
             writer.discard()
             raise
@@ -112,7 +112,7 @@ class Importer:
         contents = []
         for path in filter(None, [*files, self._options["map"]]):
             if not path.is_file():
-                raise ReportError(f"there is no file {path}.")
+                raise JunitError(f"there is no file {path}.")
             with path.open("rb") as file:
                 contents.append(digest_parts(read_parts(file)))
         options = sorted(header.options.items()), header.run_key, header.dry_run

@@ -15,7 +15,7 @@ from typing import Any
 from xml.sax import SAXParseException
 from xml.sax.handler import ContentHandler
 
-from pytest_zephyr.errors import ReportError
+from pytest_zephyr.errors import JunitError
 from pytest_zephyr.text import shorten
 
 
@@ -173,13 +173,13 @@ class _Handler(ContentHandler):
         tag = name.rpartition(":")[2]
         parent, text = self.open_elements[-1]
         if not parent and tag not in _SUITE_TAGS:
-            raise ReportError(
+            raise JunitError(
                 f"{self.where}: <{shorten(tag, 40)}> is not the root of JUnit XML. Robot"
                 f" Framework writes JUnit XML with --xunit, TestNG into junitreports, .NET"
                 f" with --logger junit."
             )
         if len(self.open_elements) > _MAX_DEPTH:
-            raise ReportError(
+            raise JunitError(
                 f"{self.where}: more than {_MAX_DEPTH} elements are nested."
             )
         if tag in _TEST_TAGS:
@@ -274,7 +274,7 @@ def _parse_duration(text: str) -> int:
 
 
 def read(path: Path, max_output: int) -> Iterator[TestElement]:
-    """Yield the tests, and the failed suites, in the file at *path*. Raises ReportError.
+    """Yield the tests, and the failed suites, in the file at *path*. Raises JunitError.
 
     The output of each has at least its first *max_output* characters.
     """
@@ -282,7 +282,7 @@ def read(path: Path, max_output: int) -> Iterator[TestElement]:
         from defusedxml import DefusedXmlException
         from defusedxml import sax
     except ImportError as error:
-        raise ReportError(
+        raise JunitError(
             "defusedxml, which reads XML, is not installed. Install it with: pip install"
             " 'pytest-zephyr[junit]'"
         ) from error
@@ -304,12 +304,12 @@ def read(path: Path, max_output: int) -> Iterator[TestElement]:
                 # The parser stays at the beginning of a tag until it has all of it.
                 chunks_in_tag = chunks_in_tag + 1 if position == before else 0
                 if chunks_in_tag > _MAX_CHUNKS_IN_TAG:
-                    raise ReportError(
+                    raise JunitError(
                         f"{handler.where}: a tag has more than 16 million characters."
                     )
         parser.close()
     except DefusedXmlException as error:
-        raise ReportError(
+        raise JunitError(
             f"{handler.where}: the file defines or includes entities, which may read files"
             f" or fill the memory. Remove its <!DOCTYPE>."
         ) from error
@@ -319,10 +319,10 @@ def read(path: Path, max_output: int) -> Iterator[TestElement]:
             tag, _text = handler.open_elements[-1]
             ends = f"ends inside <{tag}>" if tag else "has no XML"
             problem = f"the file {ends}. Run its tests again."
-        raise ReportError(f"{handler.where}: {problem}") from error
+        raise JunitError(f"{handler.where}: {problem}") from error
     except (OSError, LookupError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ReportError(f"{path} cannot be read: {reason}.") from error
+        raise JunitError(f"{path} cannot be read: {reason}.") from error
     yield from handler.finished
 
 
