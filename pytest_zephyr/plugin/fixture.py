@@ -96,7 +96,7 @@ class Zephyr:
         searched for secrets.
         """
         with self._recording("attach") as recorder:
-            label = "" if name is None else _line_of(name)
+            label = "" if name is None else _joined(name)
             kind = "" if type is None else _text_of(type)
             kind = kind if evidence.is_content_type(kind) else ""
             if isinstance(source, bytes | bytearray | memoryview):
@@ -111,7 +111,7 @@ class Zephyr:
                     recorder.leave_out(self._item, label, reason)
             else:
                 # For code without a type checker.
-                reason = f"expected a path or bytes, got {_line_of(source)}"  # type: ignore[unreachable]
+                reason = f"expected a path or bytes, got {_joined(source)}"  # type: ignore[unreachable]
                 recorder.leave_out(self._item, label, reason)
 
     def attach_text(self, text: object, name: str = "text.txt") -> None:
@@ -122,7 +122,7 @@ class Zephyr:
             zephyr.attach_text(response.text, name="answer.json")
         """
         with self._recording("attach_text") as recorder:
-            label = _line_of(name) or "text.txt"
+            label = _joined(name) or "text.txt"
             kind = "" if Path(label).suffix else "text/plain"
             if content := recorder.scrub(_text_of(text)):
                 data = content.encode("utf-8", "replace")
@@ -136,7 +136,7 @@ class Zephyr:
             zephyr.defect("SHOP-7")
         """
         with self._recording("defect") as recorder:
-            if label := _line_of(key):
+            if label := _joined(key):
                 recorder.write(self._item, evidence.Defect(label))
 
     def field(self, name: object, value: object) -> None:
@@ -149,7 +149,7 @@ class Zephyr:
             zephyr.field("items", 3)
         """
         with self._recording("field") as recorder:
-            label, text = _line_of(name), _text_of(value)
+            label, text = _joined(name), _text_of(value)
             content = value if isinstance(value, int | float) else text
             if label and content != "":
                 recorder.write(self._item, evidence.Field(label, content))
@@ -178,7 +178,7 @@ class Zephyr:
                 # `str` raises for a number of thousands of digits.
                 name = label if str(label) and label < _STEP_LIMIT else str(label)
             else:
-                name = _line_of(label) or name
+                name = _joined(label) or name
         return StepBlock(
             self._nesting, lambda depth: self._begin(name, depth), self._end
         )
@@ -267,7 +267,7 @@ def _text_of(value: object) -> str:
     return str(value).strip()
 
 
-def _line_of(value: object) -> str:
+def _joined(value: object) -> str:
     return " ".join(str(value).split())
 
 

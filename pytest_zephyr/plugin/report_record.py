@@ -18,11 +18,11 @@ from pytest_zephyr.results.records import Report
 MAX_TEXT = 20_000
 MAX_LINE = 1000
 
-#: The attribute of a report that carries a `Stamp`.
-STAMP = "zephyr"
+#: The attribute of a report that carries a `ReportExtras`.
+EXTRAS = "zephyr"
 
 
-class Stamp(TypedDict, total=False):
+class ReportExtras(TypedDict, total=False):
     """What the plugin adds to a report; it travels with reports of workers and forks.
 
     *attempt* counts from 0. *bugs* are internal errors that the process of the test
@@ -36,21 +36,25 @@ class Stamp(TypedDict, total=False):
     text: str
 
 
-def add_to_stamp(report: pytest.TestReport, key: str, value: object) -> None:
-    setattr(report, STAMP, {**getattr(report, STAMP, {}), key: value})
+def add_extra(report: pytest.TestReport, key: str, value: object) -> None:
+    setattr(report, EXTRAS, {**getattr(report, EXTRAS, {}), key: value})
 
 
 def to_record(
-    report: pytest.TestReport, root: str, scrub: Callable[[str], str]
+    report: pytest.TestReport,
+    root: str,
+    scrub: Callable[[str], str],
+    nodeid: str,
+    worker: str,
 ) -> Report:
     """Return *report* as plain data; paths below *root* are relative to it.
 
-    A crash report of pytest-xdist has no more than a node id, an outcome and a text.
+    *nodeid* and *worker* are those of the record. A crash report of pytest-xdist has no
+    more than a node id, an outcome and a text.
     """
     failed = report.outcome not in {"passed", "skipped"}
-    stamp: Stamp = getattr(report, STAMP, None) or Stamp()
-    changed_text = stamp.get("text")
-    gateway = getattr(getattr(report, "node", None), "gateway", None)
+    extras: ReportExtras = getattr(report, EXTRAS, None) or ReportExtras()
+    changed_text = extras.get("text")
     describe_subtest = getattr(report, "_sub_test_description", None) or getattr(
         report, "sub_test_description", None
     )
@@ -58,14 +62,14 @@ def to_record(
     subtest = str(describe_subtest()) if callable(describe_subtest) else ""
     # Scrub before truncating: half a secret would no longer match.
     return Report(
-        nodeid=report.nodeid,
+        nodeid=nodeid,
         when=str(report.when),
         outcome=report.outcome,
         duration=microseconds(getattr(report, "duration", 0.0)),
         at=now_ms(),
         xfail=hasattr(report, "wasxfail"),
-        attempt=stamp.get("attempt", getattr(report, "rerun", 0)),
-        worker=getattr(gateway, "id", ""),
+        attempt=extras.get("attempt", getattr(report, "rerun", 0)),
+        worker=worker,
         reason=scrub(_reason(report))[:MAX_LINE],
         short_text=scrub(short_text)[:MAX_LINE],
         text=_cut_middle(scrub(changed_text or _text(report))) if failed else "",

@@ -24,10 +24,10 @@ from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.plugin.recorder import begin_attempt
 from pytest_zephyr.plugin.recorder import forget_attempts
-from pytest_zephyr.plugin.report_record import add_to_stamp
+from pytest_zephyr.plugin.report_record import add_extra
+from pytest_zephyr.plugin.report_record import EXTRAS
 from pytest_zephyr.plugin.report_record import microseconds
-from pytest_zephyr.plugin.report_record import STAMP
-from pytest_zephyr.plugin.report_record import Stamp
+from pytest_zephyr.plugin.report_record import ReportExtras
 from pytest_zephyr.plugin.report_record import to_record
 from pytest_zephyr.plugin.warning import PytestZephyrWarning
 from pytest_zephyr.results.records import Report
@@ -128,7 +128,7 @@ class ReportLines:
         if self._record_hook.get_hookimpls():
             self._call_record_hook(item, report)
         if self._attempt:
-            add_to_stamp(report, "attempt", self._attempt)
+            add_extra(report, "attempt", self._attempt)
         if report.failed:
             self._last_failure = item, report
         if self._capture != "none":
@@ -143,29 +143,28 @@ class ReportLines:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         try:
-            if hasattr(report, STAMP):
-                stamp: Stamp = getattr(report, STAMP)
-                self._writer.append_unwritten(stamp.pop("unwritten", ()))
+            if hasattr(report, EXTRAS):
+                extras: ReportExtras = getattr(report, EXTRAS)
+                self._writer.append_unwritten(extras.pop("unwritten", ()))
                 if not self._worker:
-                    self.bugs += stamp.pop("bugs", ())
+                    self.bugs += extras.pop("bugs", ())
             if self._item is not None:
-                self._write(report)
+                self._write(self._item, report)
             elif str(report.when) == "???":
                 # A worker has died. Reports of other workers are in their own files.
-                record = self._crash_record(report)
-                self._writer.append(journal_format.line_of(record))
+                self._append(self._crash_record(report))
             if self._writer.unwritten:
                 self._add_unwritten(report)
         except ERRORS as error:
             self.bugs.note("pytest_runtest_logreport", error)
 
-    def _write(self, report: pytest.TestReport) -> None:
+    def _write(self, item: pytest.Item, report: pytest.TestReport) -> None:
         """Write a report of the test that runs; one that simply passed gets one line."""
         # The report says only that this part of the test passed.
         is_plain = (
             report.outcome == "passed"
             and type(report) is pytest.TestReport
-            and not getattr(report, STAMP, None)
+            and not getattr(report, EXTRAS, None)
             and not hasattr(report, "wasxfail")
         )
         if is_plain:
@@ -180,35 +179,33 @@ class ReportLines:
                 self._passed = []
                 return
         for when, duration, at in self._passed:
-            self._append(Report(self._key, when, "passed", microseconds(duration), at))
+            took = microseconds(duration)
+            record = Report(self._key, when, "passed", took, at, worker=self._worker)
+            self._append(record)
         self._passed = []
         if not is_plain:
-            self._append(self._record(report))
+            self._append(self._record(item, report))
 
     def _append(self, record: Report) -> None:
-        record = replace(record, nodeid=self._key, worker=self._worker)
         self._writer.append(journal_format.line_of(record))
 
-    def _record(self, report: pytest.TestReport) -> Report:
-        """Return a report of the test that runs as a record, without secrets."""
-        item = self._item
+    def _record(self, item: pytest.Item, report: pytest.TestReport) -> Report:
+        """Return a report of *item*, which runs, as a record without secrets."""
 
         def scrub(text: str) -> str:
             # A failure may show the parameters of all tests of its function.
-            text = text if item is None else self._marks.names.hide_secrets(item, text)
-            return self._writer.scrub(text)
+            return self._writer.scrub(self._marks.names.hide_secrets(item, text))
 
-        return to_record(report, self._root, scrub)
+        return to_record(report, self._root, scrub, self._key, self._worker)
 
     def _crash_record(self, report: pytest.TestReport) -> Report:
         """Return the record for a worker that died; the node id may hold a secret."""
-        record = to_record(report, self._root, self._writer.scrub)
-        path = part_of(self._writer.path, record.worker)
-        name = find_hidden(path, record.nodeid)
-        if name is None:
-            return record
-        text = record.text.replace(record.nodeid, name)
-        return replace(record, nodeid=name, text=text)
+        gateway = getattr(getattr(report, "node", None), "gateway", None)
+        worker = getattr(gateway, "id", "")
+        path = part_of(self._writer.path, worker)
+        nodeid = find_hidden(path, report.nodeid) or report.nodeid
+        record = to_record(report, self._root, self._writer.scrub, nodeid, worker)
+        return replace(record, text=record.text.replace(report.nodeid, nodeid))
 
     @property
     def _is_child(self) -> bool:
@@ -217,13 +214,13 @@ class ReportLines:
 
     def _add_unwritten(self, report: pytest.TestReport) -> None:
         if self._is_child:
-            add_to_stamp(report, "unwritten", self._writer.take_unwritten())
+            add_extra(report, "unwritten", self._writer.take_unwritten())
 
     def _add_bugs(self, report: pytest.TestReport) -> None:
         # A forked process also has the bugs of its parent.
         first = 0 if self._worker else self._bugs_before
         if self._is_child and (bugs := self.bugs[first:]):
-            add_to_stamp(report, "bugs", bugs)
+            add_extra(report, "bugs", bugs)
             del self.bugs[first:]
 
     def _write_failure(self, item: pytest.Item) -> None:
@@ -231,7 +228,7 @@ class ReportLines:
         failure, self._last_failure = self._last_failure, None
         if failure is None or failure[0] is not item:
             return
-        record = self._record(failure[1])
+        record = self._record(item, failure[1])
         # pytest-rerunfailures has logged the failure, with an outcome of its own.
         if record.outcome == "failed":
             self._append(replace(record, outcome="rerun"))
@@ -256,7 +253,7 @@ class ReportLines:
             before = record.text
             hook(item=item, record=record)
             if record.text != before:
-                add_to_stamp(report, "text", str(record.text))
+                add_extra(report, "text", str(record.text))
         except ERRORS as error:
             self._warn(item, report, describe_hook_error(hook, error))
 

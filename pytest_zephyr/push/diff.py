@@ -14,8 +14,8 @@ from pytest_zephyr.client.entities import Execution
 from pytest_zephyr.errors import Code
 from pytest_zephyr.results import tags
 from pytest_zephyr.results.notes import is_ours
+from pytest_zephyr.results.notes import one_line_notes
 from pytest_zephyr.results.notes import OTHER_JOB_NOTES
-from pytest_zephyr.results.notes import summary
 from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import NodeResult
@@ -253,12 +253,12 @@ def _change_to_write(
     notes = result.notes
     if notes is None and is_ours(execution.notes):
         # Notes about an earlier result must not stay with this one.
-        notes = summary(result.nodes, result.outcome)
+        notes = one_line_notes(result.nodes, result.outcome)
     if notes is None and not passed and len(without_tag) + len(tag) < notes_limit:
         notes = without_tag
     if notes is None and without_tag != execution.notes:
         # The tag of another result must not stay.
-        notes = without_tag or summary(result.nodes, result.outcome)
+        notes = without_tag or one_line_notes(result.nodes, result.outcome)
     is_plain = passed and result.notes is None
     return Change(result, execution, notes, "" if notes is None or is_plain else tag)
 

@@ -117,7 +117,7 @@ def lists_all_steps(notes: str) -> bool:
     return "\nsteps:\n" in notes and _CUT_END not in notes
 
 
-def summary(nodes: Sequence[NodeResult], outcome: Outcome) -> str:
+def one_line_notes(nodes: Sequence[NodeResult], outcome: Outcome) -> str:
     """Return one line to replace the notes of an earlier run with."""
     if len(nodes) == 1:
         return escape(_node_line(nodes[0]))

@@ -17,7 +17,7 @@ from pytest_zephyr.results.notes import fit
 from pytest_zephyr.results.notes import full_text
 from pytest_zephyr.results.notes import is_ours
 from pytest_zephyr.results.notes import NotesOptions
-from pytest_zephyr.results.notes import summary
+from pytest_zephyr.results.notes import one_line_notes
 from pytest_zephyr.results.notes import write_notes
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.records import Origin
@@ -237,7 +237,7 @@ def test_our_notes_are_recognised(outcome, count):
         for i in range(count)
     ]
 
-    assert is_ours(summary(nodes, outcome))
+    assert is_ours(one_line_notes(nodes, outcome))
     assert is_ours(notes_of(*nodes, comment="always") or "")
     assert is_ours(notes_of(*nodes, comment="always", limit=300) or "")
 
@@ -281,7 +281,7 @@ def test_notes_of_a_person_are_not_ours(notes):
 )
 def test_a_summary_is_one_escaped_line(nodes, line):
     """It replaces notes that are not valid any more."""
-    assert summary(nodes, Outcome.PASSED) == line
+    assert one_line_notes(nodes, Outcome.PASSED) == line
 
 
 ESCAPES = re.compile(r"&(?:amp|lt|gt);")
