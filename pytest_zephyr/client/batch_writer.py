@@ -67,8 +67,8 @@ def upload_batches(
 class BatchWriter(ABC, Generic[Row]):
     """Sends rows in batches, reads back unanswered batches, and halves refused ones.
 
-    *finished* has the keys of rows that are written or refused. *changed* has the keys of
-    rows that somebody else has changed; these are sent again. Subclasses add to both.
+    *finished* has the keys of rows that are written, refused or given up. *changed* has those
+    of rows that somebody else has changed; they are sent again. Subclasses add to both.
     """
 
     #: Whether a refused write is read back, because a part of it may have been carried out.
@@ -110,9 +110,9 @@ class BatchWriter(ABC, Generic[Row]):
             self.finished.update(map(self.key, rows))
             self.note_refused(rows, reason)
 
-    def give_up(self, rows: Sequence[Row], refused: ZephyrRefused) -> None:
+    def note_given_up(self, rows: Sequence[Row], refused: ZephyrRefused) -> None:
         """Note that the server refuses everything, so that *rows* are not sent."""
-        self.refuse(rows, str(refused))
+        self.note_refused(rows, str(refused))
 
     def unfinished(self, rows: Iterable[Row]) -> Sequence[Row]:
         return [row for row in rows if self.key(row) not in self.finished]
@@ -198,4 +198,4 @@ class BatchWriter(ABC, Generic[Row]):
                 return
         if unsent := self.unfinished(unsent):
             self.finished.update(map(self.key, unsent))
-            self.give_up(unsent, refused)
+            self.note_given_up(unsent, refused)

@@ -57,7 +57,7 @@ class ResultWriter(BatchWriter[diff.Change]):
     def key(self, row: diff.Change) -> int:
         return row.execution.id
 
-    def give_up(
+    def note_given_up(
         self, rows: Sequence[diff.Change], refused: errors.ZephyrRefused
     ) -> None:
         self._not_sent = [each for each in rows if not each.overruled_by]
