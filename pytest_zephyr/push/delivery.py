@@ -111,7 +111,7 @@ class Delivery:
         """Add what an *earlier* push of the same results did, as if this push had done it."""
         changes = self.changes
         reported = {each.result.case: each for each in earlier.changes.reported}
-        open_cases = {each.case for each in changes.missing}
+        open_cases = {each.case for each in changes.not_compared + changes.missing}
         open_cases |= {each.result.case for each in changes.writes}
         open_cases |= {each.result.case for each in changes.reported_before}
         changes.reported += [reported[case] for case in reported if case in open_cases]
@@ -119,11 +119,13 @@ class Delivery:
         def others(group: list[Change]) -> list[Change]:
             return [each for each in group if each.result.case not in reported]
 
+        def unreported(group: list[CaseResult]) -> list[CaseResult]:
+            return [each for each in group if each.case not in reported]
+
         changes.writes = others(changes.writes)
         changes.reported_before = others(changes.reported_before)
-        changes.missing = [
-            each for each in changes.missing if each.case not in reported
-        ]
+        changes.not_compared = unreported(changes.not_compared)
+        changes.missing = unreported(changes.missing)
         self.creations.created[:0] = earlier.creations.created
         self.evidence.add_earlier(earlier.evidence)
 

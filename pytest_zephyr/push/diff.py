@@ -100,15 +100,17 @@ class Refusal:
 class Changes:
     """What becomes of the results of a push; each of them is in one list.
 
-    *writes* are still to be written, and *missing* have no execution. *reported* were
-    written by this push, or by one that was killed before it noted the receipt;
-    *reported_before* were delivered earlier. *refused* cannot be delivered. The others
-    leave their test case unchanged: *skipped* have no status to send, or an unknown test
-    case that is ignored; *older* are those for which the server has a newer result,
-    *overruled* those for which another job of the run has a worse one. *scheduled_twice*
-    maps a test case with several executions to the execution that is used.
+    *not_compared* are those of a push that has not read the executions. *writes* are still
+    to be written, and *missing* have no execution. *reported* were written by this push, or
+    by one that was killed before it noted the receipt; *reported_before* were delivered
+    earlier. *refused* cannot be delivered. The others leave their test case unchanged:
+    *skipped* have no status to send, or an unknown test case that is ignored; *older* are
+    those for which the server has a newer result, *overruled* those for which another job
+    of the run has a worse one. *scheduled_twice* maps a test case with several executions
+    to the execution that is used.
     """
 
+    not_compared: list[CaseResult] = field(default_factory=list)
     writes: list[Change] = field(default_factory=list)
     missing: list[CaseResult] = field(default_factory=list)
     reported: list[Change] = field(default_factory=list)
@@ -121,7 +123,7 @@ class Changes:
 
     @property
     def pending(self) -> int:
-        return len(self.writes) + len(self.missing)
+        return len(self.not_compared) + len(self.writes) + len(self.missing)
 
     @property
     def unchanged(self) -> int:

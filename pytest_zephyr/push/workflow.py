@@ -119,15 +119,14 @@ def _expected_delivery(planner: Planner, nodes: Sequence[NodeResult]) -> Deliver
     )
     changes = delivery.changes
     for result in plan.results:
-        (changes.skipped if result.is_skipped else changes.missing).append(result)
+        (changes.skipped if result.is_skipped else changes.not_compared).append(result)
     for node in plan.unmapped:
         settings = planner.settings_of(node)
         if settings.unmapped in {"warn", "error"} and node.unmarked:
             delivery.unmapped.append(node.title)
             delivery.unmapped_is_error |= settings.unmapped == "error"
         choice = planner.rules_of(node.origin.session).choices[node.outcome]
-        is_skipped = choice.status is None and not choice.problem
-        creates_case = settings.unmapped == "create" and not is_skipped
+        creates_case = settings.unmapped == "create" and not choice.is_skipped
         if creates_case and node.new is not None:
             tests = delivery.new_cases.setdefault(
                 node.new, NewCaseTests(settings.folder)

@@ -72,6 +72,11 @@ class Choice:
     problem: str = ""
     inactive: bool = False
 
+    @property
+    def is_skipped(self) -> bool:
+        """Whether the outcome is not sent, as the status map says."""
+        return self.status is None and not self.problem
+
 
 def choices(
     status_map: Mapping[str, str], source: str, statuses: Sequence[Status]
