@@ -100,7 +100,7 @@ def no_answer(
         and _contains(causes, _CLOSED)
     ):
         text = f"{start}: the connection was closed. This port may speak https; try"
-        text += f" zephyr_url = {server.other_scheme()}"
+        text += f" zephyr_url = {server.with_other_scheme()}"
     else:
         if isinstance(error, requests.exceptions.ChunkedEncodingError):
             reason = "the answer was cut off"
@@ -119,7 +119,7 @@ def _tls_failure(server: Server, reason: str) -> str:
     if "wrong version number" in lower or "record layer failure" in lower:
         return (
             f"no answer from {server}: this port speaks http, not https. Set zephyr_url"
-            f" to {server.other_scheme()}"
+            f" to {server.with_other_scheme()}"
         )
     reason = re.sub(r"^\[[^]]*\]\s*|\s*\(_ssl\.c:\d+\)", "", reason)
     reason = reason.removeprefix("certificate verify failed: ").rstrip(".")
@@ -175,7 +175,7 @@ def _connection_advice(server: Server, reason: str) -> str:
             f"Nothing listens on port {parts.port} of this machine. To start the embedded"
             f" server there: {command('sandbox', '--port', parts.port)}"
         )
-    return f"Check host and port, or try zephyr_url = {server.without_port()}"
+    return f"Check host and port, or try zephyr_url = {server.address_to_try()}"
 
 
 def _simplify(reason: str) -> str:

@@ -104,7 +104,7 @@ def check_status(server: Server, call: Call, response: requests.Response) -> Non
         and any(words in content[:4096].lower() for words in _TLS_PORT_WORDS)
     ):
         text = f"{server} answered {status}: this port speaks https, not http. Set"
-        text += f" zephyr_url to {server.other_scheme()}"
+        text += f" zephyr_url to {server.with_other_scheme()}"
     elif _ERRORS.get(status) is errors.ZephyrNotFound and call.path == "user/current":
         parts = server.parts
         text += ", so it is not the address of Zephyr Enterprise. "

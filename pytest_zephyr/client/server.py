@@ -68,15 +68,18 @@ class Server:
             return f"user {self.user!r} (token in {self.credential.source})"
         return f"user {self.user!r}" if self.user else str(self.credential)
 
-    def other_scheme(self) -> str:
+    def with_other_scheme(self) -> str:
         """Return the address with http in place of https, or the reverse."""
         scheme = "http" if self.parts.scheme == "https" else "https"
         return self.parts._replace(scheme=scheme).geturl()
 
-    def without_port(self) -> str:
-        """Return the https address without the port; `other_scheme` if it has no port."""
+    def address_to_try(self) -> str:
+        """Return the address to try after the connection to this one failed.
+
+        It has https and no port; if this one has no port, it has the other scheme.
+        """
         if self.parts.port is None:
-            return self.other_scheme()
+            return self.with_other_scheme()
         host = self.parts.netloc.rpartition(":")[0]
         return self.parts._replace(scheme="https", netloc=host).geturl()
 
