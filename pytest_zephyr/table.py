@@ -182,6 +182,9 @@ ROWS = tuple(
 #: it collects for `pytest-zephyr drift`.
 COLLECTED_VARIABLE = "_ZEPHYR_COLLECTED"
 
+#: The options that name the phase for the results, from the project down.
+TARGET_OPTIONS = ("project", "release", "cycle", "phase")
+
 #: Options that cannot be set in an ini file.
 NO_INI = ("show_config",)
 
@@ -206,3 +209,8 @@ def flag_of(name: str) -> str:
 def ini_of(name: str) -> str:
     """Return the ini key of option *name*, which is also the ``dest`` of its flag."""
     return "zephyr" if name == "zephyr" else f"zephyr_{name}"
+
+
+def env_of(name: str) -> str:
+    """Return the environment variable of option *name*."""
+    return ini_of(name).upper()

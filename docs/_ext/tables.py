@@ -65,8 +65,8 @@ def _link(option: Option) -> str:
 
 def refused() -> Iterator[str]:
     """Yield the flags and ini keys that are recognised only to be rejected."""
-    names = [f"--zephyr-{name}" for name in table.REFUSED_OPTIONS]
-    yield f"{_code(names)}, {_code(f'zephyr_{name}' for name in table.REFUSED_OPTIONS)}"
+    names = table.REFUSED_OPTIONS
+    yield f"{_code(map(table.flag_of, names))}, {_code(map(table.ini_of, names))}"
 
 
 # Outcomes

@@ -18,7 +18,7 @@ from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.push.embedded import start_if_sandbox
 from pytest_zephyr.push.preflight import status_problems
 from pytest_zephyr.results import status
-from pytest_zephyr.results.records import TARGET_OPTIONS
+from pytest_zephyr.table import TARGET_OPTIONS
 from pytest_zephyr.target.create_cycle import missing_for_cycle
 from pytest_zephyr.target.find import Finder
 from pytest_zephyr.target.snapshot import Snapshot

@@ -79,7 +79,7 @@ def add_command(
     add("-c", "--config-file", type=Path, help="ini file to read")
     for refused in table.REFUSED_OPTIONS:
         reject = partial(options.reject_flag, refused)
-        add(f"--zephyr-{refused}", type=reject, help=argparse.SUPPRESS)
+        add(table.flag_of(refused), type=reject, help=argparse.SUPPRESS)
     for option in options.OPTIONS:
         if option.has_flag and option.name in shared_options:
             kind: dict[str, Any] = {"metavar": option.metavar}

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 import sys
 
+from pytest_zephyr import table
 from pytest_zephyr.config import parsers
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.settings import SANDBOX
@@ -18,7 +19,7 @@ from pytest_zephyr.config.settings import Source
 from pytest_zephyr.errors import InvalidValue
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal.runs import Run
-from pytest_zephyr.results.records import TARGET_OPTIONS
+from pytest_zephyr.table import TARGET_OPTIONS
 from pytest_zephyr.text import one_line
 
 
@@ -77,5 +78,5 @@ def _reject_foreign_ids(settings: Settings, journal_url: str) -> None:
             raise SettingsError(
                 f"{settings.describe(name)} is an id of {journal_url}. On {settings.url},"
                 f" the id belongs to another {name} or to none. Name the {name} with"
-                f" --zephyr-{name}."
+                f" {table.flag_of(name)}."
             )

@@ -27,8 +27,8 @@ from pytest_zephyr.journal.runs import open_all
 from pytest_zephyr.push.embedded import start_if_sandbox
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import Item
-from pytest_zephyr.results.records import TARGET_OPTIONS
 from pytest_zephyr.table import COLLECTED_VARIABLE
+from pytest_zephyr.table import TARGET_OPTIONS
 from pytest_zephyr.target.find import find_target
 from pytest_zephyr.target.find import Finder
 from pytest_zephyr.target.find_cases import find_cases

@@ -16,7 +16,7 @@ from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.runs import discard
 from pytest_zephyr.journal.runs import journal_files
-from pytest_zephyr.results.records import TARGET_OPTIONS
+from pytest_zephyr.table import TARGET_OPTIONS
 from pytest_zephyr.text import plural
 
 

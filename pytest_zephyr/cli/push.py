@@ -33,7 +33,6 @@ from pytest_zephyr.push.problems import describe_problems
 from pytest_zephyr.results.lines import github_annotations
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.lines import problem
-from pytest_zephyr.results.records import TARGET_OPTIONS
 from pytest_zephyr.results.report import add_job_summary
 from pytest_zephyr.results.report import problems_as_json
 from pytest_zephyr.results.report import RunReport
@@ -41,6 +40,7 @@ from pytest_zephyr.results.report import write_report
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.sender.deliver import deliver
 from pytest_zephyr.sender.deliver import reopened
+from pytest_zephyr.table import TARGET_OPTIONS
 
 
 @dataclass(frozen=True)
@@ -284,7 +284,7 @@ def _corrections(
                 continue
         what = f"{text!r} ({source}) is not used" if current else "it is not set"
         flags += [option.flag_name, text]
-        lines.append(f"zephyr_{name}: {what}; the journal keeps its own value.")
+        lines.append(f"{option.ini_name}: {what}; the journal keeps its own value.")
     if flags:
         push_command = command("push", *run.paths, *flags, settings=settings)
         lines.append(f"to use the current values: {push_command}")

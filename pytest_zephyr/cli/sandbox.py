@@ -13,13 +13,14 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
+from pytest_zephyr import table
 from pytest_zephyr.cli import common
 from pytest_zephyr.cli.output import say
 from pytest_zephyr.config.settings import require_sandbox
 from pytest_zephyr.config.settings import SANDBOX_DATABASE
 from pytest_zephyr.journal.writer import make_directory
 from pytest_zephyr.push import embedded
-from pytest_zephyr.results.records import TARGET_OPTIONS
+from pytest_zephyr.table import TARGET_OPTIONS
 
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def _introduction(sandbox: Sandbox, contents: Iterable[str]) -> Iterator[str]:
             break
         # A name that would be read as an id or as a placeholder is given as an id.
         is_plain = not name.isdecimal() and not set("{}:") & set(name)
-        variable = f"ZEPHYR_{kind.split()[-1].upper()}"
+        variable = table.env_of(kind.split()[-1])
         target[depth:] = [_export(variable, name if is_plain else str(number))]
     yield from target
     if len(target) == len(TARGET_OPTIONS):

@@ -13,7 +13,7 @@ from pytest_zephyr.config import parsers as parse
 from pytest_zephyr.config import settings
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.results.notes import CommentMode
-from pytest_zephyr.results.records import TARGET_OPTIONS
+from pytest_zephyr.table import TARGET_OPTIONS
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Option:
 
     @property
     def env_name(self) -> str:
-        return self.ini_name.upper()
+        return table.env_of(self.name)
 
     @property
     def ini_name(self) -> str:
@@ -142,14 +142,14 @@ def flags_of(namespace: object) -> dict[str, object]:
 
 def reject_flag(name: str, _value: str) -> NoReturn:
     """Raise SettingsError for a flag with a credential, without showing its value."""
-    raise SettingsError(credential_message(name, f"--zephyr-{name}"))
+    raise SettingsError(credential_message(name, table.flag_of(name)))
 
 
 def reject_credentials(read_key: Callable[[str], object], file: object) -> None:
     """Raise SettingsError if *read_key* finds a credential in an ini *file*."""
     for name in table.REFUSED_OPTIONS:
-        if read_key(f"zephyr_{name}"):
-            where = f"zephyr_{name} in {file}"
+        if read_key(table.ini_of(name)):
+            where = f"{table.ini_of(name)} in {file}"
             raise SettingsError(credential_message(name, where))
 
 
@@ -158,5 +158,5 @@ def credential_message(name: str, where: str) -> str:
     file = ", or in a file named by zephyr_token_file" if name == "token" else ""
     return (
         f"{where}: a credential is not accepted here. Put it into"
-        f" ZEPHYR_{name.upper()} in the environment{file}."
+        f" {table.env_of(name)} in the environment{file}."
     )

@@ -7,16 +7,16 @@ from pathlib import Path
 import re
 import time
 
+from pytest_zephyr import table
 from pytest_zephyr.config import ci
 from pytest_zephyr.errors import InvalidValue
-from pytest_zephyr.table import REFUSED_OPTIONS
 from pytest_zephyr.text import did_you_mean
 
 
 #: The placeholders that a name may have.
 PLACEHOLDERS = ("date", "time", "build", "branch", "commit", "run", "env:NAME")
 
-_CREDENTIAL_VARIABLES = {f"ZEPHYR_{name.upper()}" for name in REFUSED_OPTIONS}
+_CREDENTIAL_VARIABLES = set(map(table.env_of, table.REFUSED_OPTIONS))
 
 #: What to do if a placeholder has no value, or why it has none.
 _HINTS = {

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from typing import NamedTuple
 
+from pytest_zephyr import table
 from pytest_zephyr.config import ci
 from pytest_zephyr.config import parsers as parse
 from pytest_zephyr.config import placeholders
@@ -25,11 +26,11 @@ from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.config.settings import Source
 from pytest_zephyr.errors import InvalidValue
 from pytest_zephyr.errors import SettingsError
-from pytest_zephyr.results.records import TARGET_OPTIONS
 from pytest_zephyr.results.status import DEFAULT_MAP
 from pytest_zephyr.results.status import NO_STATUS
 from pytest_zephyr.secret import HIDDEN
 from pytest_zephyr.secret import mask_userinfo
+from pytest_zephyr.table import TARGET_OPTIONS
 from pytest_zephyr.text import MAX_NAME_LENGTH
 from pytest_zephyr.text import shorten
 
@@ -187,6 +188,8 @@ def resolve(option_sources: OptionSources) -> Settings:
             f"TLS certificates are not checked ({verify.source}); anyone on the"
             f" network path can read the credential."
         )
+    # The others, such as capture and id_prefix, are only checked here: each process that
+    # runs tests reads them as `LocalOptions`.
     needed = options.keys() & Settings.__dataclass_fields__.keys()
     return Settings(
         **{name: options[name].value for name in needed},
@@ -304,7 +307,7 @@ def _describe_invalid(name: str, text: str, source: Source, error: InvalidValue)
     """Return the message for the *text* of option *name*, without a credential."""
     if name in {"url", "proxy"}:
         text = mask_userinfo(text)
-    key, end = BY_NAME[name].ini_name, "" if str(error).endswith("?") else "."
+    key, end = table.ini_of(name), "" if str(error).endswith("?") else "."
     return f"invalid {key} {shorten(text, 100)!r} ({source}): {error}{end}"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import get_args
 from typing import Literal
 
+from pytest_zephyr import table
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.results import notes
@@ -19,9 +20,9 @@ from pytest_zephyr.results import status
 from pytest_zephyr.results import tags
 from pytest_zephyr.results.plan import Rules
 from pytest_zephyr.results.records import Outcome
-from pytest_zephyr.results.records import TARGET_OPTIONS
 from pytest_zephyr.secret import mask_userinfo
 from pytest_zephyr.secret import Secret
+from pytest_zephyr.table import TARGET_OPTIONS
 
 
 #: The URL that stands for the embedded server, and the name of the server's database in
@@ -266,8 +267,10 @@ def require_sandbox() -> None:
 def missing_place_message(name: str, journal: Path | None = None) -> str:
     """Return the message for a project, release, cycle or phase that is not set."""
     if journal is not None:
-        return f"no {name} in {journal}. Give a name or an id with --zephyr-{name}."
+        return (
+            f"no {name} in {journal}. Give a name or an id with {table.flag_of(name)}."
+        )
     return (
-        f"no {name}. Set zephyr_{name} in pytest.ini or ZEPHYR_{name.upper()} in the"
+        f"no {name}. Set {table.ini_of(name)} in pytest.ini or {table.env_of(name)} in the"
         f" environment to a name or an id."
     )

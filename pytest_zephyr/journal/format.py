@@ -21,6 +21,7 @@ from pytest_zephyr.origin import System
 from pytest_zephyr.results import evidence
 from pytest_zephyr.results import records
 from pytest_zephyr.results.jobs import Job
+from pytest_zephyr.table import TARGET_OPTIONS
 from pytest_zephyr.text import short_digest
 
 
@@ -73,7 +74,7 @@ class Header:
         The options in *overrides* replace those in the header.
         """
         options = {**self.options, **(overrides or {})}
-        values = (options.get(name, "") for name in ("url", *records.TARGET_OPTIONS))
+        values = (options.get(name, "") for name in ("url", *TARGET_OPTIONS))
         return (self.run, *(value.removeprefix("id:").strip() for value in values))
 
     @property

@@ -44,9 +44,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--no-zephyr", dest="zephyr", **off)
     for name in table.REFUSED_OPTIONS:
         reject = partial(_reject_flag, name)
-        group.addoption(f"--zephyr-{name}", type=reject, help=argparse.SUPPRESS)
+        group.addoption(table.flag_of(name), type=reject, help=argparse.SUPPRESS)
         parser.addini(
-            f"zephyr_{name}", "Not accepted: an ini file must not hold a credential"
+            table.ini_of(name), "Not accepted: an ini file must not hold a credential"
         )
 
 

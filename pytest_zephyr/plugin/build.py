@@ -41,7 +41,7 @@ def begin(config: pytest.Config) -> None:
     if workerinput is not None and JOURNAL_KEY not in workerinput:
         # A worker of a run that does not report.
         return
-    option_sources = plugin_settings.sources(config)
+    option_sources = plugin_settings.find_option_sources(config)
     if not resolve.value("zephyr", option_sources):
         config.pluginmanager.register(_SilencedHeader(), "zephyr-silenced")
         return

@@ -19,7 +19,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Removed, so that a pytest that a conftest starts does not write to the same file.
     path = os.environ.pop(table.COLLECTED_VARIABLE, "")
     if path:
-        local = plugin_settings.load_local(plugin_settings.sources(config))
+        local = plugin_settings.load_local(plugin_settings.find_option_sources(config))
         writer = JournalWriter.create(Path(path), Header("drift"), local.scrub)
         lines = ItemLines(writer, local.marks, _RaisedBugs())
         config.pluginmanager.register(lines, "zephyr-collect")

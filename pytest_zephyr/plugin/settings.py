@@ -83,7 +83,7 @@ def outer_process(config: pytest.Config) -> str:
 def show(config: pytest.Config) -> int:
     """Print every value and where it came from; return the exit code."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    for line in resolve.describe(load(config, sources(config))):
+    for line in resolve.describe(load(config, find_option_sources(config))):
         line = line.encode(encoding, "backslashreplace").decode(encoding)
         print(line)  # noqa: T201 - what was asked for
     return 0
@@ -105,7 +105,7 @@ def silenced_lines(config: pytest.Config) -> list[str]:
     return []
 
 
-def sources(config: pytest.Config) -> OptionSources:
+def find_option_sources(config: pytest.Config) -> OptionSources:
     """Return the sources of the options of this session.
 
     If a test of a reporting session started it, ini files and ``ZEPHYR`` variables are left
@@ -140,6 +140,8 @@ def _all_sources(config: pytest.Config) -> OptionSources:
         environ=os.environ,
         overrides=overrides,
         ini=ini,
+        # Without an ini file, only another plugin can set ini options; the paths in them
+        # start from the rootdir.
         ini_file=path or config.rootpath / "ini",
         config_file=Path(named_file) if named_file else path if is_elsewhere else None,
     )

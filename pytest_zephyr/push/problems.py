@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from pytest_zephyr import table
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.command_line import unsent_lines
 from pytest_zephyr.config.settings import Settings
@@ -115,7 +116,7 @@ def _about_sending(
         lines = unsent_lines(journals, settings, plural(delivery.waiting, "result"))
         if isinstance(delivery.error, TargetNotFound) and delivery.error.option:
             # The wrong value stays in the journal, so a flag must replace it.
-            flag = f"--zephyr-{delivery.error.option}"
+            flag = table.flag_of(delivery.error.option)
             value = delivery.error.suggestion or delivery.error.option.upper()
             again = command("push", *journals, flag, value, settings=settings)
             lines[1:] = [

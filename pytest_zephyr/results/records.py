@@ -23,9 +23,6 @@ from pytest_zephyr.text import one_line
 #: ID (``externalId``) as a `str`.
 CaseRef = int | str
 
-#: The options that name the phase for the results, from the project down.
-TARGET_OPTIONS = ("project", "release", "cycle", "phase")
-
 
 def number_nodeid(nodeid: str, count: int) -> str:
     """Return the name of the *count*th item that has the same *nodeid*."""

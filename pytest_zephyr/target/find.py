@@ -9,6 +9,7 @@ from typing import Literal
 from typing import TypeVar
 
 from pytest_zephyr import errors
+from pytest_zephyr import table
 from pytest_zephyr.client import entities
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.config.settings import CREATE_LEVELS
@@ -268,7 +269,7 @@ class Finder:
             ids = ", ".join(map(str, sorted(each.id for each in matches)))
             self._remarks.append(
                 f"{len(matches)} {kind}s of {place} are called {lowest.name!r} (ids {ids});"
-                f" the lowest id is used. Set zephyr_{kind} to an id to choose."
+                f" the lowest id is used. Set {table.ini_of(kind)} to an id to choose."
             )
         self.places[kind] = lowest
         return lowest

@@ -21,8 +21,8 @@ from pytest_zephyr.config.resolve import OptionSources
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import Source
 from pytest_zephyr.errors import SettingsError
-from pytest_zephyr.results.records import TARGET_OPTIONS
 from pytest_zephyr.secret import HIDDEN
+from pytest_zephyr.table import TARGET_OPTIONS
 from tests.unit.make import deterministic
 
 
