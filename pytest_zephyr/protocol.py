@@ -167,7 +167,7 @@ def decode(line: bytes) -> Message:
     try:
         document = json.loads(line)
         message: Message = codec.reader(_KINDS[document["kind"]])(document)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         # The line may have a credential, and the text or an attribute of the original
         # error a part of the line, so only the type of the error goes on.
         kind = type(error).__name__

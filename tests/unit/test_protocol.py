@@ -94,6 +94,7 @@ def test_a_credential_can_be_sent() -> None:
         b'{"kind":"Progress","done":"1","total":2,"what":"s3cret"}\n',
         b'{"kind":"Progress","done":1}\n',
         b'{"kind":"Progress","done":true,"total":2,"what":"s3cret"}\n',
+        pytest.param(b"[" * 100_000 + b"\n", id="nested too deeply"),
     ],
 )
 def test_a_line_that_is_no_message_is_reported_without_its_content(line: bytes) -> None:
