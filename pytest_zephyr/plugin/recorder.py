@@ -1,4 +1,4 @@
-"""Writes what tests report to the journal, in each process that runs tests."""
+"""Writes the evidence of tests to the journal, in each process that runs tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from pytest_zephyr.journal import file_store
 from pytest_zephyr.journal import format as journal_format
-from pytest_zephyr.plugin.collection.names import key_of
+from pytest_zephyr.plugin.collection.names import nodeid_of
 from pytest_zephyr.plugin.guard import Bugs
 from pytest_zephyr.results import evidence
 from pytest_zephyr.results.evidence import EvidenceEntry
@@ -50,7 +50,7 @@ def begin_attempt(item: pytest.Item) -> int:
 
 @dataclass(frozen=True)
 class Recorder:
-    """Writes what the tests of one process report; does nothing without a *writer*.
+    """Writes the evidence of one process's tests; does nothing without a *writer*.
 
     *hide* removes secrets of an item from a text.
     """
@@ -64,7 +64,7 @@ class Recorder:
     def write(self, item: pytest.Item, value: EvidenceValue) -> None:
         if self.writer is not None:
             attempt = max(item.stash.get(_ATTEMPT, 0), 0)
-            entry = EvidenceEntry(key_of(item), value, attempt, self.worker)
+            entry = EvidenceEntry(nodeid_of(item), value, attempt, self.worker)
             self.writer.append(journal_format.line_of(entry))
 
     def scrub(self, text: str) -> str:
