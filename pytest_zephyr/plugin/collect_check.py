@@ -114,14 +114,14 @@ class CollectCheck:
         """Note the test cases of the collected tests, and what is wrong with markers."""
         unmarked = invalid = 0
         lines: list[Line] = []
-        for item, key in self._marks.names.assign(session.items):
-            record = item_of(item, self._marks, key)
+        for item, nodeid in self._marks.names.assign(session.items):
+            record = item_of(item, self._marks, nodeid)
             unmarked += record.unmarked and record.new is None
-            texts = [f"{key}: {text}" for text in self._marks.problems_of(item)]
+            texts = [f"{nodeid}: {text}" for text in self._marks.problems_of(item)]
             invalid += bool(texts)
             lines += problems(texts, "warning", "invalid-marker")
             for case in record.cases:
-                self._tests.setdefault(case, key)
+                self._tests.setdefault(case, nodeid)
         if text := without_case_line(unmarked, invalid):
             self.lines.append(Line(text))
         self.lines += first_lines(lines)

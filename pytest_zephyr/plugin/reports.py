@@ -63,9 +63,9 @@ class ReportLines:
         self._writer = writer
         self.bugs = bugs
         self._worker = worker
-        # The test that runs, and its name in the journal.
+        # The test that runs, and its node id in the journal.
         self._item: pytest.Item | None = None
-        self._key = ""
+        self._nodeid = ""
         # Its reports that are not written yet: part, seconds, and end in milliseconds.
         self._passed: list[tuple[str, float, int]] = []
         self._attempt = 0
@@ -81,11 +81,13 @@ class ReportLines:
     ) -> Generator[None, object, object]:
         try:
             self._item = item
-            self._key = begin_item(item)
+            self._nodeid = begin_item(item)
             forget_attempts(item)
             self._passed = []
             self._attempt = 0
-            self._writer.append_text(journal_format.start_text(self._key, self._worker))
+            self._writer.append_text(
+                journal_format.start_text(self._nodeid, self._worker)
+            )
         except ERRORS as error:
             self.bugs.note("pytest_runtest_protocol", error)
         self._bugs_before = len(self.bugs)
@@ -174,13 +176,13 @@ class ReportLines:
                 return
             if [when for when, _duration, _at in passed] == _WHOLE_TEST:
                 total = sum([microseconds(duration) for _when, duration, _at in passed])
-                text = journal_format.passed_text(self._key, total, self._worker)
+                text = journal_format.passed_text(self._nodeid, total, self._worker)
                 self._writer.append_text(text)
                 self._passed = []
                 return
         for when, duration, at in self._passed:
             took = microseconds(duration)
-            record = Report(self._key, when, "passed", took, at, worker=self._worker)
+            record = Report(self._nodeid, when, "passed", took, at, worker=self._worker)
             self._append(record)
         self._passed = []
         if not is_plain:
@@ -196,7 +198,7 @@ class ReportLines:
             # A failure may show the parameters of all tests of its function.
             return self._writer.scrub(self._marks.names.hide_secrets(item, text))
 
-        return to_record(report, self._root, scrub, self._key, self._worker)
+        return to_record(report, self._root, scrub, self._nodeid, self._worker)
 
     def _crash_record(self, report: pytest.TestReport) -> Report:
         """Return the record for a worker that died; the node id may hold a secret."""

@@ -1,4 +1,9 @@
-"""Records of tests as plain values, and the result that follows from them."""
+"""Records of tests as plain values, and the result that follows from them.
+
+The *nodeid* of a record is pytest's node id of the test. If that has secret parameters they
+are hidden in it, and if several tests of a session have the same one they are numbered, so
+that it stands for one test. JUnit XML has the full names of tests instead.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +30,7 @@ CaseRef = int | str
 
 
 def number_nodeid(nodeid: str, count: int) -> str:
-    """Return the name of the *count*th item that has the same *nodeid*."""
+    """Return the node id of the *count*th item that has the same *nodeid*."""
     return nodeid if count == 1 else f"{nodeid} ({count})"
 
 

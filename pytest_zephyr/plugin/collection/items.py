@@ -14,7 +14,7 @@ from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.plugin.collection.marks import Marks
 from pytest_zephyr.plugin.collection.names import function_id
-from pytest_zephyr.plugin.collection.names import key_of
+from pytest_zephyr.plugin.collection.names import nodeid_of
 from pytest_zephyr.plugin.guard import Bugs
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
@@ -35,15 +35,15 @@ _TECHNICAL_MARKERS = {
 
 
 def item_of(
-    item: pytest.Item, marks: Marks, key: str = "", *, changed: bool = False
+    item: pytest.Item, marks: Marks, nodeid: str = "", *, changed: bool = False
 ) -> Item:
-    """Return *item*, whose name in the journal is *key*, as plain data."""
+    """Return *item* as plain data; *nodeid* is the one that it has in the journal."""
     data = marks.of(item)
     new = None
     if marks.creates_cases and data.unmarked:
         new = _new_case(item, tuple(dict.fromkeys(data.requirements)))
     return Item(
-        nodeid=key or key_of(item),
+        nodeid=nodeid or nodeid_of(item),
         cases=tuple(data.cases),
         unmarked=data.unmarked,
         new=new,
@@ -98,16 +98,16 @@ class ItemLines:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._writer.append_texts(self._lines(self._marks.names.assign(session.items)))
         self._writer.lines_to_repeat = lambda: self._lines(
-            (item, key_of(item)) for item in session.items
+            (item, nodeid_of(item)) for item in session.items
         )
 
     def _lines(self, named_items: Iterable[tuple[pytest.Item, str]]) -> Iterator[str]:
-        for item, key in named_items:
+        for item, nodeid in named_items:
             try:
-                # A crash report has the node id; if *key* hides it, the digest finds it.
-                is_hidden = not key.startswith(item.nodeid)
+                # A crash report has that of pytest; if it is hidden, its digest is found.
+                is_hidden = not nodeid.startswith(item.nodeid)
                 hidden = journal_format.hidden_digest(item.nodeid) if is_hidden else ""
-                record = item_of(item, self._marks, key)
+                record = item_of(item, self._marks, nodeid)
                 self._take_item(record)
                 text = journal_format.item_text(record, hidden)
             except ERRORS as error:

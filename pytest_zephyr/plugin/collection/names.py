@@ -1,4 +1,4 @@
-"""The journal's names for items, and the parameters that must not be shown."""
+"""The node ids of items in the journal, and the parameters that must not be shown."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ _SECRET_NAME = re.compile(
 _SHORTEST_SECRET = 4
 _LONG_SECRET = 8
 
-#: The journal's name for an item if it is not the node id, and the names for the next
-#: times that it runs.
-_KEY = pytest.StashKey[str]()
-_NEXT_KEYS = pytest.StashKey[list[str]]()
+#: The node id of an item in the journal if it is not that of pytest, and those for the
+#: next times that it runs.
+_NODEID = pytest.StashKey[str]()
+_NEXT_NODEIDS = pytest.StashKey[list[str]]()
 
 
-def key_of(item: pytest.Item) -> str:
-    """Return the journal's name for *item*, usually its node id."""
+def nodeid_of(item: pytest.Item) -> str:
+    """Return the node id of *item* in the journal (see `results.records`)."""
     # Asked first: a stash that lacks a key raises, which is slow.
-    return item.stash[_KEY] if _KEY in item.stash else item.nodeid  # noqa: SIM401
+    return item.stash[_NODEID] if _NODEID in item.stash else item.nodeid  # noqa: SIM401
 
 
 def begin_item(item: pytest.Item) -> str:
-    """Return the journal's name for *item*, which is about to run, perhaps once more."""
-    if _NEXT_KEYS in item.stash and (keys := item.stash[_NEXT_KEYS]):
-        item.stash[_KEY] = keys.pop(0)
-    return key_of(item)
+    """Return the node id in the journal of *item*, which is about to run, perhaps again."""
+    if _NEXT_NODEIDS in item.stash and (nodeids := item.stash[_NEXT_NODEIDS]):
+        item.stash[_NODEID] = nodeids.pop(0)
+    return nodeid_of(item)
 
 
 def function_id(item: pytest.Item) -> str:
@@ -66,7 +66,7 @@ def plain_id(item: pytest.Item, name: str) -> str:
 
 
 class ItemNames:
-    """Names items for the journal, and hides parameters whose names look secret."""
+    """Gives items their node ids, and hides parameters whose names look secret."""
 
     def __init__(self, scrub: Scrubber) -> None:
         self._scrub = scrub
@@ -74,22 +74,22 @@ class ItemNames:
         self._secrets: dict[str, set[str]] = {}
 
     def assign(self, items: Iterable[pytest.Item]) -> Iterator[tuple[pytest.Item, str]]:
-        """Give items the names that the journal has for them; yield items with names.
+        """Give items their node ids in the journal; yield the items with these.
 
-        Items with the same node id, and an item that is listed twice, get different names.
+        Items with the same node id, and an item that is listed twice, get different ones.
         """
         counts: dict[str, int] = {}
         named: set[int] = set()
         for item in items:
-            name = self.of(item)
-            count = counts[name] = counts.get(name, 0) + 1
-            key = number_nodeid(name, count)
+            shown = self.of(item)
+            count = counts[shown] = counts.get(shown, 0) + 1
+            nodeid = number_nodeid(shown, count)
             if id(item) in named:
-                item.stash.setdefault(_NEXT_KEYS, [key_of(item)]).append(key)
-            elif key != item.nodeid:
-                item.stash[_KEY] = key
+                item.stash.setdefault(_NEXT_NODEIDS, [nodeid_of(item)]).append(nodeid)
+            elif nodeid != item.nodeid:
+                item.stash[_NODEID] = nodeid
             named.add(id(item))
-            yield item, key
+            yield item, nodeid
 
     def of(self, item: pytest.Item) -> str:
         """Return the node id of *item*, with secret parameters hidden."""
@@ -113,7 +113,7 @@ class ItemNames:
             for name, value in params.items()
         )
         # The positions of the values tell tests apart, whichever tests are selected. If
-        # all are first, the name has no number.
+        # all are first, the node id has no number.
         numbers = [callspec.indices.get(name, 0) + 1 for name in params]
         number = f" #{'.'.join(map(str, numbers))}" if max(numbers) > 1 else ""
         return f"{function}[{shown_params}]{number}"
