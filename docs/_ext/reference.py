@@ -133,7 +133,11 @@ def _allowed(option: Option) -> str:
         text = re.split(r" \(|\. Did you mean", str(error))[0].split(". ")[-1]
         for start in ("choose ", "expected "):
             text = text.removeprefix(start)
-        return f"{text[0].lower()}{text[1:]}".rstrip(".")
+        text = f"{text[0].lower()}{text[1:]}".rstrip(".")
+        if option.name == "status_map":
+            # The message about a wrong outcome is only about the left part.
+            text = f"`outcome=status`, several separated by commas; {text}"
+        return text
     return ""
 
 

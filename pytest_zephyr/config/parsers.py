@@ -176,7 +176,9 @@ def proxy(text: str) -> str:
     if parts is None or parts.scheme not in schemes or not parts.hostname:
         bare = "://" not in text and "@" not in text and text
         hint = f". Did you mean http://{bare}?" if bare else ""
-        raise InvalidValue(f"expected http://host:port{hint}")
+        raise InvalidValue(
+            f"expected http://host:port, or https, socks5 or socks5h in its place{hint}"
+        )
     return text
 
 

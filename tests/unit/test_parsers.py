@@ -239,10 +239,14 @@ def test_a_text_becomes_its_value(name, text, value):
         (
             "proxy",
             "proxy:3128",
-            "expected http://host:port. Did you mean http://proxy:3128?",
+            "or socks5h in its place. Did you mean http://proxy:3128?",
         ),
         ("proxy", "ftp://proxy", "expected http://host:port"),
-        ("proxy", "http://[::1", "expected http://host:port"),
+        (
+            "proxy",
+            "http://[::1",
+            "expected http://host:port, or https, socks5 or socks5h",
+        ),
         ("token_file", "~no-such-user-here/token", "no-such-user-here"),
         ("id_prefix", "(", "expected a regular expression"),
         ("id_prefix", "(?i)TC-", "expected a regular expression"),
