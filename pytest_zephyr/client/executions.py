@@ -217,7 +217,7 @@ class ExecutionCalls(Calls):
     ) -> Mapping[tuple[int, int], str] | None:
         """Write the results of up to 500 steps; this is safe to repeat.
 
-        Returns the status of each step in the answer by execution and number, `None` if
+        Returns the status id of each step in the answer by execution and number, `None` if
         the answer cannot be compared with *writes*.
         """
         body = [
@@ -235,17 +235,17 @@ class ExecutionCalls(Calls):
         answer = decode.rows(self.send("POST", path, None, body))
         if answer is None:
             return None
-        statuses: dict[tuple[int, int], str] = {}
+        status_ids: dict[tuple[int, int], str] = {}
         for row in answer:
             execution = decode.integer(row.get("releaseTestScheduleId"))
             step = decode.integer(row.get("testStepId"))
-            status = decode.integer(row.get("status"))
-            if execution is None or step is None or status is None:
+            status_id = decode.integer(row.get("status"))
+            if execution is None or step is None or status_id is None:
                 return None
-            statuses[execution, step] = str(status)
+            status_ids[execution, step] = str(status_id)
         # A server may number the steps of its answer in another way.
-        has_ours = any((write.execution, write.step) in statuses for write in writes)
-        return statuses if has_ours or not statuses else None
+        has_ours = any((write.execution, write.step) in status_ids for write in writes)
+        return status_ids if has_ours or not status_ids else None
 
     def upload(self, parts: Mapping[str, Part]) -> dict[str, entities.UploadedFile]:
         """Upload files by form field; return those that the server has stored."""
