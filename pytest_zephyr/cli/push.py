@@ -184,7 +184,7 @@ def _push_run(
         "problems": problems_as_json(lines),
         **summary.as_json(delivery, contents.merged),
         "complete": report.complete,
-        "cut_short": list(map(str, run.cut)),
+        "cut_short": list(map(str, run.cut_short)),
         "unreadable": {str(path): each for path, each in contents.unreadable.items()},
     }
     return _PushResult(

@@ -61,7 +61,7 @@ class Run:
         return [each.path for each in self.journals]
 
     @property
-    def cut(self) -> list[Path]:
+    def cut_short(self) -> list[Path]:
         """The journals that a full disk has cut short."""
         return [each.path for each in self.journals if each.header.is_cut_short]
 

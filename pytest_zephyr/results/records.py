@@ -120,9 +120,10 @@ class Start:
 class Report:
     """One report of pytest as plain data; *when* is ``???`` for a crash of the process.
 
-    *duration* is in microseconds, *at* (its end) in milliseconds since the epoch.
-    *text* is the failure as pytest shows it, *short_text* a summary of it in one line.
-    *reason* is that of a skip or an expected failure.
+    *attempt* is the number of the test's attempt in its session, from 0. *duration* is in
+    microseconds, *at* (its end) in milliseconds since the epoch. *text* is the failure as
+    pytest shows it, *short_text* a summary of it in one line. *reason* is that of a skip
+    or an expected failure.
     """
 
     nodeid: str
@@ -202,9 +203,10 @@ class NodeResult:
 
     *duration* is in microseconds and counts the last attempt; *at* is the time of the
     last start or report (its end) in milliseconds since the epoch, 0 if there was none.
-    *failures* and *evidence* are those of the last attempt, *earlier_failure* is the
-    first failure of the attempts before it. *doubt* names a missing part of the journal,
-    which may hold a failure.
+    *attempts* counts how often the test ran, in all attempts of its job. *failures* and
+    *evidence* are those of the last attempt, *earlier_failure* is the first failure of
+    the attempts before it. *doubt* names a missing part of the journal, which may hold a
+    failure.
     """
 
     nodeid: str

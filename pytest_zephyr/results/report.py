@@ -1,6 +1,6 @@
-"""Renders and writes reports: the outcome of every test case, as JSON or Markdown.
+"""Renders and writes report files: the outcome of each test case, as JSON or Markdown.
 
-``docs/report.schema.json`` describes the JSON. Reports are made piece by piece, because a
+``docs/report.schema.json`` describes the JSON. They are made piece by piece, because a
 run may have many test cases.
 """
 

@@ -57,7 +57,9 @@ class DeliveredRun:
     def damaged(self) -> bool:
         """Whether journals of the run are cut short or partly unreadable."""
         journals = self.contents.journals.values()
-        return bool(self.run.cut) or any(journal.unreadable for journal in journals)
+        return bool(self.run.cut_short) or any(
+            journal.unreadable for journal in journals
+        )
 
     @property
     def complete(self) -> bool:
@@ -84,7 +86,7 @@ class DeliveredRun:
             *summary.details(delivery),
             *more,
             *summary.replacements(contents.merged),
-            *cut_short_lines(map(display_path, self.run.cut)),
+            *cut_short_lines(map(display_path, self.run.cut_short)),
             *unreadable_lines(contents.unreadable),
             *uncollected_lines(contents.uncollected),
             *problem_lines,
