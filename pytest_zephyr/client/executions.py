@@ -106,20 +106,20 @@ class ExecutionCalls(Calls):
         self._write("PUT", path, {"cascade": True, "easmode": 2})
 
     def assign(
-        self, phase: int, rows: Sequence[entities.Placement], tester: int
+        self, phase: int, placements: Sequence[entities.Placement], tester: int
     ) -> None:
-        """Assign up to 500 rows of one node to *tester*."""
+        """Assign up to 500 test cases of one node of a phase's tree to *tester*."""
         body = {
             "selectedAll": 1,
             "testerId": tester,
             "cyclePhaseId": phase,
             "createRTSList": [
-                {"cyclePhaseId": phase, "tctId": row.id, "testerId": tester}
-                for row in rows
+                {"cyclePhaseId": phase, "tctId": placement.id, "testerId": tester}
+                for placement in placements
             ],
         }
-        if rows and rows[0].folder is not None:
-            body["tcrCatalogTreeId"] = rows[0].folder
+        if placements and placements[0].folder is not None:
+            body["tcrCatalogTreeId"] = placements[0].folder
         self._write("POST", "execution/modify", None, body)
 
     # Executions
@@ -129,8 +129,8 @@ class ExecutionCalls(Calls):
     ) -> Iterator[entities.Execution]:
         """Yield the executions of *phase*.
 
-        Raises ZephyrRefused if a row is of another phase, because no result may be written
-        to another phase: a server ignores filters that it does not know.
+        A server ignores a filter that it does not know, and returns other phases too.
+        No result may be written to those: their first row raises ZephyrRefused.
         """
         params: dict[str, object] = {
             "cyclephaseid": phase,

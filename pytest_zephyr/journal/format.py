@@ -42,11 +42,11 @@ class Header:
     has the texts of the options, with placeholders filled; a name of a project, release,
     cycle or phase begins with ``name:``. *started* is in milliseconds since the epoch.
     *worker* is the name of the pytest-xdist worker, empty in the journal itself. *job*
-    says what ran, and where, in process *pid*; *page*, the address of the job's page, and
-    *commit* come from the CI service. *unlocked* says that file locks do not work in this
-    directory, *is_cut_short* is 1 if the disk refused the last lines. A session that is
-    *setup_only* calls no test. The journal of a *dry_run* is sent only when it is named. A header never holds
-    a secret.
+    says what ran, and where; *pid* is the process. *page*, the address of the job's
+    page, and *commit* come from the CI service. *unlocked* says that file locks do not
+    work in this directory, *is_cut_short* is 1 if the disk refused the last lines. A
+    session that is *setup_only* calls no test. The journal of a *dry_run* is sent only
+    when it is named. A header never holds a secret.
     """
 
     session: str
@@ -111,7 +111,7 @@ _EVIDENCE_TYPES: Mapping[str, Any] = {
     "field": evidence.Field,
     "attachment": evidence.File,
     "step": evidence.Step,
-    "left_out": evidence.LeftOutFile,
+    "left_out": evidence.LeftOutItem,
 }
 
 _ENTRY_TYPES: Mapping[str, Any] = {

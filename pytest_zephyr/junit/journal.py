@@ -192,12 +192,12 @@ class Importer:
                 # Scrub before truncating: half a secret would no longer match.
                 shown = shorten(self._scrub(name), 200)
                 reason = f"no file {shown} below {test.path.parent}"
-                yield evidence.LeftOutFile(clean_name(label), 0, self._scrub(reason))
+                yield evidence.LeftOutItem(clean_name(label), 0, self._scrub(reason))
         failed = any(each.outcome != "skipped" for each in last)
         sends_output = self._capture == "all" or (failed and self._capture == "failed")
         if sends_output and output.length > self._max_output:
             reason = "larger than zephyr_attach_max_size"
-            yield evidence.LeftOutFile(
+            yield evidence.LeftOutItem(
                 "output.txt", output.length, reason, by_limit=True
             )
         elif sends_output and output.length:

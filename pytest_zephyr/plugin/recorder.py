@@ -79,7 +79,7 @@ class Recorder:
             return
         # Scrub before truncating: half a secret would no longer match.
         taken = self.store.take(content, self.scrub(name), kind)
-        if isinstance(taken, evidence.LeftOutFile):
+        if isinstance(taken, evidence.LeftOutItem):
             taken = replace(taken, reason=self.scrub(taken.reason))
         self.write(item, taken)
 
@@ -88,7 +88,7 @@ class Recorder:
         name = file_store.clean_name(self.scrub(name) or "attachment")
         # Scrub before truncating here, too.
         reason = shorten(self.scrub(reason), _MAX_REASON)
-        self.write(item, evidence.LeftOutFile(name, 0, reason))
+        self.write(item, evidence.LeftOutItem(name, 0, reason))
 
 
 #: The recorder of this process, in the stash of the config.

@@ -40,8 +40,8 @@ class EvidenceDelivery:
 
     *steps* counts step results, *steps_pending* test cases whose step results are not
     sent; the other numbers count files, *files_before* those that were attached before
-    this push. *refused* are files and steps. *left_out* are files that were not copied
-    for the journal, because of a limit or an error.
+    this push. *refused* are files and steps. *left_out* are files and
+    other values that the journal does not have, because of a limit or an error.
     """
 
     files: int = 0

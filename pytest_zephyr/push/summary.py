@@ -102,7 +102,7 @@ def details(delivery: Delivery) -> list[Line]:
             (sent.steps, "step result", "reported"),
             (sent.files_refused, "attachment", "refused"),
             (sent.steps_refused, "step result", "refused"),
-            (len(sent.left_out), "attachment", "left out"),
+            (len(sent.left_out), "item", "left out"),
             (sent.files_pending, "attachment", "not sent"),
         )
         if count

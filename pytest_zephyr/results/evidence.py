@@ -69,8 +69,8 @@ class Step:
 
 
 @dataclass(frozen=True)
-class LeftOutFile:
-    """An attachment that was not copied, and the reason.
+class LeftOutItem:
+    """An attachment that was not copied, or another value that was not taken, and why.
 
     *size* is in bytes, 0 if it is not known. *by_limit* says that a size limit is exceeded.
     """
@@ -81,7 +81,7 @@ class LeftOutFile:
     by_limit: bool = False
 
 
-EvidenceValue = Comment | Defect | Field | File | Step | LeftOutFile
+EvidenceValue = Comment | Defect | Field | File | Step | LeftOutItem
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Evidence:
     fields: tuple[tuple[str, FieldValue], ...] = ()
     files: tuple[File, ...] = ()
     steps: tuple[Step, ...] = ()
-    left_out: tuple[LeftOutFile, ...] = ()
+    left_out: tuple[LeftOutItem, ...] = ()
 
     def __bool__(self) -> bool:
         return self is not NO_EVIDENCE and self != NO_EVIDENCE
@@ -135,7 +135,7 @@ def gather(evidence_values: Iterable[EvidenceValue]) -> Evidence:
         fields=tuple((each.name, each.value) for each in by_kind[Field].values()),
         files=tuple(by_kind[File].values()),
         steps=tuple(by_kind[Step].values()),
-        left_out=tuple(by_kind[LeftOutFile].values()),
+        left_out=tuple(by_kind[LeftOutItem].values()),
     )
 
 

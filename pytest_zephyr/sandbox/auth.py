@@ -51,7 +51,7 @@ def require_user() -> None:
     if caller is None:
         raise Unauthorized
     g.user = caller
-    if not caller.permitted and not path.rstrip("/").endswith(OPEN_TO_ALL):
+    if not caller.has_permissions and not path.rstrip("/").endswith(OPEN_TO_ALL):
         raise forbidden()
 
 

@@ -1,4 +1,7 @@
-"""Control over HTTP: faults, switches and unsupported calls, as JSON and as a page."""
+"""Routes to control the sandbox: its faults and switches, as JSON and as a page.
+
+They also list the calls that the sandbox got and does not support.
+"""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ def deliver(
     the run again: if another session of it has ended meanwhile, neither push knew the
     results of the other, so they are merged and pushed again.
     """
-    # Receipts name the server as the user does: below, the URL `sandbox` is replaced by
+    # Journals name the server as the user does: below, the URL `sandbox` is replaced by
     # the address of an embedded server, whose port is another one each time.
     server, contents = str(settings.url), run.read()
     earlier: Delivery | None = None
@@ -194,8 +194,8 @@ def deliver(
         if snapshot is not None:
             snapshot.prepare(client)
         while True:
-            # The journals that are pushed with the settings in their headers; the rest is
-            # pushed with `settings` as they are.
+            # The journals to whose results the settings in their headers apply; to the
+            # rest, `settings` apply as they are. The others of the run are not sent.
             with_own_settings = run.all if keep_flags else run.others
             delivery = push(
                 contents.merged,

@@ -47,7 +47,8 @@ ROOTS = ("/flex/services/", "/flex/upload/", "/flex/download")
 FAULT = "sandbox.fault"
 HOST = "http://localhost"
 
-#: Messages of more characters are cut in the middle: the value at the beginning is long.
+#: Of a longer message only the first 100 characters and this many of the last ones are
+#: kept: the value at its beginning may be long.
 MAX_MESSAGE_LENGTH = 300
 
 Json = dict[str, Any]
@@ -216,7 +217,10 @@ def close_schemas(document: Json) -> Json:
     components = document["components"]["schemas"]
 
     def names_properties(schema: Json) -> bool:
-        """Return whether *schema* or a part of it names properties, and allows no others."""
+        """Return whether *schema* or a part of it names properties.
+
+        One that says ``additionalProperties`` does not count.
+        """
         if "$ref" in schema:
             schema = components[schema["$ref"].rpartition("/")[2]]
         if "additionalProperties" in schema:

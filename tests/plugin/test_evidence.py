@@ -124,10 +124,10 @@ UNUSUAL = """
 """
 
 
-def test_any_value_is_accepted_and_missing_files_are_named(
+def test_no_value_fails_the_test_and_what_is_left_out_is_named(
     pytester, run_zephyr, target
 ):
-    """No call fails a test or warns; a missing file counts as undelivered."""
+    """No call warns either. What is left out counts as undelivered: exit code 8."""
     pytester.makepyfile(UNUSUAL)
     ran = run_zephyr("-W", "error", "--zephyr-on-error=fail", check_exit_code=False)
 
@@ -135,7 +135,7 @@ def test_any_value_is_accepted_and_missing_files_are_named(
     assert ran.result.ret == 8
     ran.result.stdout.fnmatch_lines(
         [
-            "3 attachments uploaded, 12 attachments left out",
+            "3 attachments uploaded, 12 items left out",
             "zephyr: attach is left out (*): zephyr.attach: RuntimeError",
             "zephyr: attachment is left out (*): expected a path or bytes, got 7",
             "zephyr: attachment is left out (*test_awkward): there is no file ''",
@@ -369,7 +369,7 @@ def test_attachment_that_is_too_large_is_left_out_and_named(
     )
     ran.result.stdout.fnmatch_lines(
         [
-            "2 attachments uploaded, 2 attachments left out",
+            "2 attachments uploaded, 2 items left out",
             "zephyr: film.webm is left out (*test_a): 2.9K, larger than *",
             "zephyr: one too many is left out (*test_a): 2K, all attachments *",
         ]
@@ -377,7 +377,7 @@ def test_attachment_that_is_too_large_is_left_out_and_named(
 
 
 def test_file_that_many_tests_attach_is_stored_once(pytester, run_zephyr, target):
-    """One request attaches it to all executions."""
+    """It is uploaded once, and attached to all executions."""
     pytester.makepyfile(
         """
         import pytest

@@ -57,7 +57,7 @@ def start(pytester, target, target_variables):
     return start
 
 
-def push_rest(
+def push_unsent(
     target: SandboxTarget, pytester: pytest.Pytester, runs: int = 1
 ) -> dict[int, str | None]:
     """Push again without the fault; return the reported statuses by test case.
@@ -85,7 +85,7 @@ def test_ctrl_c_ends_a_push_at_once_and_keeps_the_journal(pytester, target, star
     assert "zephyr: results kept in .zephyr" in output
     assert "2 passed" in output
     assert "Traceback" not in output
-    assert push_rest(target, pytester) == {101: "1", 102: "1"}
+    assert push_unsent(target, pytester) == {101: "1", 102: "1"}
 
 
 def test_a_second_ctrl_c_ends_the_push_of_a_run_that_was_interrupted(
@@ -104,7 +104,7 @@ def test_a_second_ctrl_c_ends_the_push_of_a_run_that_was_interrupted(
     assert "zephyr: interrupted while sending." in output
     assert "KeyboardInterrupt" in output
     assert "INTERNALERROR" not in output
-    assert push_rest(target, pytester) == {101: "1"}
+    assert push_unsent(target, pytester) == {101: "1"}
 
 
 @pytest.mark.parametrize("runs", [1, 3])
@@ -123,4 +123,4 @@ def test_ctrl_c_ends_the_command_and_keeps_the_journals(pytester, target, start,
     assert output.count("zephyr: interrupted while sending.") == 1
     assert output.count("nothing sent: interrupted before it was sent.") == runs - 1
     assert "Traceback" not in output
-    assert push_rest(target, pytester, runs) == {101: "1", 102: "1"}
+    assert push_unsent(target, pytester, runs) == {101: "1", 102: "1"}

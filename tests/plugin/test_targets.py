@@ -306,7 +306,7 @@ def test_case_outside_the_phase_is_added_assigned_and_executed(
         **dict.fromkeys(range(101, 107)), 101: "1", 201: "1", 202: "2"
     }  # fmt: skip
     assert "Created 2 executions" in ran.text
-    assert len(target.sandbox.store.scheduled_ids(target.phase)) == 8
+    assert len(target.sandbox.store.placed_ids(target.phase)) == 8
 
 
 def test_unassigned_test_case_of_the_phase_is_assigned_and_not_added_again(
@@ -330,7 +330,7 @@ def test_unassigned_test_case_of_the_phase_is_assigned_and_not_added_again(
     )
     run_zephyr("--zephyr-create=execution", check_exit_code=False)
 
-    assert sorted(store.scheduled_ids(target.phase)) == [
+    assert sorted(store.placed_ids(target.phase)) == [
         *range(101, 107),
         201,
         202,
@@ -410,7 +410,7 @@ def test_test_case_is_added_once_whatever_call_fails(
     )  # fmt: skip
 
     assert target.statuses()[201] == "1"
-    assert target.sandbox.store.scheduled_ids(target.phase).count(201) == 1
+    assert target.sandbox.store.placed_ids(target.phase).count(201) == 1
 
 
 def test_refused_addition_does_not_affect_other_results(pytester, run_zephyr, target):
@@ -446,7 +446,7 @@ def test_refused_assignment_is_the_reason_for_a_missing_execution(
         check_exit_code=False,
     )  # fmt: skip
 
-    assert target.sandbox.store.scheduled_ids(target.phase).count(201) == 1
+    assert target.sandbox.store.placed_ids(target.phase).count(201) == 1
     assert "test case 201 could not be added to phase" in ran.text
     assert "answered 400 to PUT assignmenttree" in ran.text
 

@@ -221,7 +221,7 @@ def test_structured_phase_copies_a_folder(
     made = api.post(f"/cycle/{target.cycle}/phase", json=body).json()
 
     assert made["name"] == "All"
-    assert sandbox.store.scheduled_ids(made["id"]) == [1, 2]
+    assert sandbox.store.placed_ids(made["id"]) == [1, 2]
     tree = api.get(f"/testcasetree/{made['tcrCatalogTreeId']}").json()
     assert tree["description"] == "about All"
     assert [(node["name"], node["description"]) for node in tree["categories"]] == [

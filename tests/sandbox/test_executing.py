@@ -238,7 +238,7 @@ def test_unassigning_leaves_the_case(
 
     assert answer.status_code == 200
     assert [row.testcase_id for row in sandbox.store.executions(target.phase)] == [3]
-    assert sandbox.store.scheduled_ids(target.phase) == [1, 2, 3]
+    assert sandbox.store.placed_ids(target.phase) == [1, 2, 3]
 
 
 def test_parallel_calls_lose_no_result(

@@ -84,7 +84,7 @@ def test_chosen_versions_are_added(
     )
 
     assert answer.status_code == 200
-    assert sandbox.store.scheduled_ids(target.phase) == [101, 103]
+    assert sandbox.store.placed_ids(target.phase) == [101, 103]
     assert sandbox.store.executions(target.phase) == []
     rows = api.results(f"/testcase/planning/{root}")
     assert [row["testcase"]["testcaseId"] for row in rows] == [101, 103]
@@ -114,7 +114,7 @@ def test_other_ids_than_version_ids_add_nothing(
     )
 
     assert answer.status_code == 200
-    assert sandbox.store.scheduled_ids(target.phase) == []
+    assert sandbox.store.placed_ids(target.phase) == []
 
 
 def test_a_case_that_is_added_twice_is_there_twice(
@@ -135,7 +135,7 @@ def test_a_case_that_is_added_twice_is_there_twice(
     add_by_tree(api, target, root, selection)
     add_by_tree(api, target, root, selection)
 
-    assert sandbox.store.scheduled_ids(target.phase) == [101, 101]
+    assert sandbox.store.placed_ids(target.phase) == [101, 101]
 
 
 def test_whole_folder_keeps_its_hierarchy(
@@ -159,7 +159,7 @@ def test_whole_folder_keeps_its_hierarchy(
     assert (login["name"], login["testcaseCount"]) == ("Login", 3)
     assert (forgotten["name"], forgotten["testcaseCount"]) == ("Forgotten", 1)
     assert tree["cumulativeTestcaseCount"] == 4
-    assert sorted(sandbox.store.scheduled_ids(target.phase)) == [101, 102, 103, 104]
+    assert sorted(sandbox.store.placed_ids(target.phase)) == [101, 102, 103, 104]
 
 
 def test_cases_are_added_by_placement(
@@ -175,7 +175,7 @@ def test_cases_are_added_by_placement(
         json={"ids": [cases[1]["id"]]},
     )
 
-    assert sandbox.store.scheduled_ids(target.phase) == [102]
+    assert sandbox.store.placed_ids(target.phase) == [102]
 
 
 def test_one_call_assigns_everything(
@@ -186,7 +186,10 @@ def test_one_call_assigns_everything(
     folder: int,
     tester: int,
 ) -> None:
-    """Source -1 means: every unassigned test case."""
+    """Source -1 means: every unassigned test case.
+
+    Tester -10 stands for anyone, so test cases with that tester are assigned.
+    """
     sandbox.store.schedule_unassigned(target.phase, 101)
     sandbox.store.schedule(target.phase, 102, tester=-10)
     path = f"/assignmenttree/{target.phase}/bulk/tree/{root}/from/-1/to/{tester}"
@@ -278,7 +281,7 @@ def test_only_phases_have_planning_rows(api: Api, folder: int) -> None:
 def test_a_switch_limits_how_many_are_added_at_once(
     sandbox: Sandbox, api: Api, target: SandboxTarget, root: int, folder: int
 ) -> None:
-    """Every bulk call has the same limit; by default there is none."""
+    """It limits every call with a list of ids or rows; by default there is no limit."""
     selection = {"treeid": folder, "tctIds": list(range(501)), "isExclusion": True}
 
     assert add_by_tree(api, target, root, selection).status_code == 200

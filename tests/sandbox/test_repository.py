@@ -323,7 +323,7 @@ def test_scheduling_all_is_idempotent(sandbox: Sandbox, target: SandboxTarget) -
     for _ in range(2):
         store.schedule_all(target.phase, [5, 6, 6], ["AUTH-1", "AUTH-2"])
 
-    assert sorted(store.scheduled_ids(target.phase))[:2] == [5, 6]
+    assert sorted(store.placed_ids(target.phase))[:2] == [5, 6]
     assert len(store.executions(target.phase)) == 3
     assert {row.alt for row in store.executions(target.phase)} == {
         "AUTH-1",

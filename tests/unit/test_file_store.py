@@ -20,7 +20,7 @@ from pytest_zephyr.journal.file_store import guess_type
 from pytest_zephyr.journal.file_store import read_copy
 from pytest_zephyr.journal.file_store import remove_unnamed
 from pytest_zephyr.results.evidence import File
-from pytest_zephyr.results.evidence import LeftOutFile
+from pytest_zephyr.results.evidence import LeftOutItem
 from pytest_zephyr.text import format_size
 from tests.unit.make import deterministic
 
@@ -46,7 +46,7 @@ def take(store: FileStore, content: bytes | Path) -> tuple[str, int]:
 def reason(store: FileStore, content: bytes | Path) -> str:
     """Return why an attachment is not taken."""
     taken = store.take(content, "a")
-    assert isinstance(taken, LeftOutFile)
+    assert isinstance(taken, LeftOutItem)
     assert taken.by_limit
     return taken.reason
 

@@ -287,7 +287,7 @@ def test_failures_are_error_crashed_and_failed():
 
 
 def test_last_attempt_counts_for_duration_and_failures():
-    """The result of a rerun has the first failure and the time of the last attempt."""
+    """Of the earlier attempts, only the first failure is kept."""
     (folded,) = fold(
         [
             report("setup", duration=1),
@@ -323,7 +323,7 @@ def test_last_attempt_counts_for_duration_and_failures():
     ],
 )
 def test_crash_after_a_rerun_ended_the_next_attempt(crashes, attempts):
-    """The report of a crash has no number; its attempt began when the rerun did."""
+    """The report of a crash has no attempt number: after a rerun it is the next one."""
     (folded,) = fold([*on("gw0", SETUP, RERUN, TEARDOWN), START, *crashes, END])
 
     assert folded.attempts == attempts
@@ -370,7 +370,7 @@ def test_reason_of_a_skip_is_kept():
     assert folded.reason == "no network"
 
 
-def test_cases_come_from_the_item_when_no_report_has_them():
+def test_a_test_that_crashed_has_the_cases_of_its_item():
     """A test that kills its process in setup still has its test cases."""
     (folded,) = fold([Item(NODEID, (101, "A-1")), START, CRASH])
 

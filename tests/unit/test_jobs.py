@@ -210,7 +210,7 @@ SESSIONS = st.lists(
 @deterministic
 @given(SESSIONS, st.randoms(use_true_random=False))
 def test_order_of_reading_makes_no_difference(sessions, chance):
-    """If a test ran in any session, a result of a test that ran counts."""
+    """If the test ran in any session, one of its results from such a session counts."""
     shuffled = list(sessions)
     chance.shuffle(shuffled)
 
@@ -323,14 +323,17 @@ def test_a_job_has_no_values_of_variables():
 
 
 def test_two_nodes_of_one_session_are_not_attempts():
-    """One node id in one session is one result; other node ids are other tests."""
+    """Results with different node ids are results of different tests: both count."""
     nodes: list[NodeResult] = [node(FAILED, "a"), node(PASSED, "b")]
 
     assert len(merge_sessions([Session("s", JOB, 0, 1, nodes)]).nodes) == 2
 
 
 def test_an_attempt_without_the_name_of_its_job_is_ignored():
-    """Every GitLab job has an id of its own."""
+    """GitLab repeats a job as a new job, so its attempt number is the job's id.
+
+    Only the name of the job says which jobs are attempts of the same one.
+    """
     assert job({"CI_JOB_ID": "7"}).attempt == 0
     assert job({"CI_JOB_ID": "7", "CI_JOB_NAME": "e2e"}).attempt == 7
 

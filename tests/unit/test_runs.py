@@ -304,7 +304,7 @@ def test_merging_does_not_depend_on_order_or_repetition(
 
 @deterministic
 @given(st.lists(TESTS, min_size=3, max_size=3))
-def test_merging_in_two_steps_is_merging_in_one(
+def test_merging_does_not_depend_on_the_order_of_journals(
     jobs: list[list[list[dict[str, object]]]],
 ) -> None:
     """Status, time and tests of a case do not depend on the order of merging."""
@@ -319,14 +319,12 @@ def test_merging_in_two_steps_is_merging_in_one(
             )
             for number, tests in enumerate(jobs)
         )
-        first_two_first = Run((*Run((first, second)).journals, third))
-        last_two_first = Run((first, *Run((third, second)).journals))
-        (at_once,) = group([third, first, second])
+        in_order = Run((first, second, third))
+        swapped = Run((first, third, second))
+        (grouped,) = group([third, first, second])
 
         assert (
-            without_notes(first_two_first)
-            == without_notes(last_two_first)
-            == without_notes(at_once)
+            without_notes(in_order) == without_notes(swapped) == without_notes(grouped)
         )
 
 
@@ -350,7 +348,7 @@ def without_notes(run: Run) -> dict[object, object]:
 
 
 def test_receipts_of_all_journals_are_remembered(tmp_path):
-    """A push of merged journals notes its receipts in each of them."""
+    """A journal may have receipts of a push that did not have the other journal."""
     receipts = [Receipt(101, 7, "1", "d1"), Receipt("A", 8, "2", "d2")]
     run = Run(
         tuple(
@@ -363,7 +361,7 @@ def test_receipts_of_all_journals_are_remembered(tmp_path):
 
 
 def test_a_write_without_a_receipt_has_no_answer(tmp_path):
-    """The state before the last attempt counts."""
+    """Of several writes to one execution, the state before the last one counts."""
     path = write(
         tmp_path / "a.jsonl",
         journal_format.line_of(Sending({7: "s1", 8: "s1"})),

@@ -74,7 +74,7 @@ class User(NumberedTable):
     password: Mapped[str]
     first_name: Mapped[str]
     last_name: Mapped[str]
-    permitted: Mapped[bool] = mapped_column(default=True)
+    has_permissions: Mapped[bool] = mapped_column(default=True)
 
     @property
     def full_name(self) -> str:
@@ -197,7 +197,11 @@ class Node(NumberedTable):
 
 
 class Case(NumberedTable):
-    """One version of a test case; *testcase_id* is the number people see."""
+    """One version of a test case; *case_id* in other tables is the *id* of this row.
+
+    *testcase_id* is the number that people see, the same for all versions. *alt* is the
+    Alt ID, ``externalId`` in the API.
+    """
 
     __tablename__ = "case_version"
     __table_args__ = never_reused(FirstId.VERSION)

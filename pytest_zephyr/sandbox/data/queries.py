@@ -139,7 +139,7 @@ def executions(session: Session, phase: int, *where: Any) -> list[ExecutionState
     ]
 
 
-def scheduled(session: Session, phase: int) -> list[tuple[int, int]]:
+def placements_in_phase(session: Session, phase: int) -> list[tuple[int, int]]:
     """Visible id and version id of each placement in *phase*, assigned or not."""
     rows = session.execute(
         select(Case.testcase_id, Case.id)

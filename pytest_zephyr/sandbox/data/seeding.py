@@ -55,7 +55,7 @@ def seed(session: Session) -> None:
         session,
         FIRST_USERNAME,
         secrets.token_urlsafe(12),
-        permitted=True,
+        has_permissions=True,
         label=FIRST_LABEL,
     )
     set_preference(session, STATUS_PREFERENCE, list_of_values(DEFAULT_STATUSES))
@@ -84,7 +84,7 @@ def add_user(
     username: str,
     password: str,
     *,
-    permitted: bool,
+    has_permissions: bool,
     label: str = "api",
 ) -> tuple[int, str]:
     """Add a user with an API token; return the user's id and the token."""
@@ -94,7 +94,7 @@ def add_user(
         password=password,
         first_name=first,
         last_name=last,
-        permitted=permitted,
+        has_permissions=has_permissions,
     )
     session.add(user)
     session.flush()
@@ -246,7 +246,9 @@ def schedule_all(
             *(versions_by_alt[alt] for alt in alts),
         ]
     )
-    present_versions = {version for _, version in queries.scheduled(session, phase_id)}
+    present_versions = {
+        version for _, version in queries.placements_in_phase(session, phase_id)
+    }
     missing = [
         version for version in chosen_versions if version not in present_versions
     ]

@@ -86,7 +86,9 @@ class Store:
         Without *permissions*, the user can only log in: other calls answer 403.
         """
         with self.database.writing() as session:
-            return seeding.add_user(session, username, password, permitted=permissions)
+            return seeding.add_user(
+                session, username, password, has_permissions=permissions
+            )
 
     def expire_cookies(self) -> None:
         with self.database.writing() as session:
@@ -336,10 +338,13 @@ class Store:
         with self.database.reading() as session:
             return queries.cases(session, release)
 
-    def scheduled_ids(self, phase: int) -> list[int]:
+    def placed_ids(self, phase: int) -> list[int]:
         """Visible id of each placement in *phase*, assigned or not."""
         with self.database.reading() as session:
-            return [testcase_id for testcase_id, _ in queries.scheduled(session, phase)]
+            return [
+                testcase_id
+                for testcase_id, _ in queries.placements_in_phase(session, phase)
+            ]
 
     def executions(self, phase: int) -> list[ExecutionState]:
         with self.database.reading() as session:
