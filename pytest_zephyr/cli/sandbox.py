@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 import shlex
 import signal
-import threading
+import time
 from typing import TYPE_CHECKING
 
 from pytest_zephyr import table
@@ -58,8 +58,8 @@ def run(args: argparse.Namespace) -> int:
     if args.db is None or not database.parent.is_dir():
         make_directory(database.parent)
     is_new = not database.exists()
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda _signal, _frame: stop.set())
+    # End as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     advice = "Choose another with --db, or rename it."
     sandbox = embedded.start(database, advice, args.port)
     with sandbox, suppress(KeyboardInterrupt):
@@ -67,9 +67,9 @@ def run(args: argparse.Namespace) -> int:
         say(f"Zephyr sandbox at {sandbox.url}, database {database}")
         for line in _introduction(sandbox, contents):
             say(line)
-        # On Windows, Ctrl-C does not interrupt a wait without a timeout.
-        while not stop.wait(0.5):
-            pass
+        # An event or a lock is no place to wait: Ctrl-C may come while it changes hands.
+        while True:
+            time.sleep(1)
     return common.OK
 
 

@@ -62,6 +62,20 @@ def exported_variables(lines: list[str]) -> dict[str, str]:
     return dict(word.split("=", 1) for _, word in words)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
+def test_sigterm_ends_it_as_ctrl_c_does(tmp_path):
+    command = [sys.executable, "-m", "pytest_zephyr", "sandbox", "--port=0"]
+    server = subprocess.Popen(
+        [*command, "--db", "a.db"], stdout=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    assert server.stdout is not None
+    assert server.stdout.readline().startswith("Zephyr sandbox at ")
+    server.send_signal(signal.SIGTERM)
+    server.communicate(timeout=30)
+
+    assert server.returncode == 0
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes of files")
 @pytest.mark.parametrize(
     ("args", "database", "ignored"),
