@@ -432,6 +432,7 @@ PLACES = {
     "settings": "pytest_zephyr.plugin.settings.load_local",
     "items": "pytest_zephyr.plugin.collection.items.item_of",
     "preflight": "pytest_zephyr.push.preflight.check_server",
+    "look-up": "pytest_zephyr.push.preflight.Preflight.look_up",
 }
 
 
