@@ -32,6 +32,9 @@ _MAX_LINES = 20
 #: How many annotations of each level GitHub shows for one step.
 _MAX_ANNOTATIONS = 10
 
+#: Matches the space between the colon of an advice and the command line after it.
+_BEFORE_COMMAND = re.compile(r"(?<=:) (?=pytest-zephyr |.* -m pytest_zephyr )")
+
 _SPECIAL_IN_MARKDOWN = re.compile(r"([\\`*_\[\]<|#~&$])")
 
 
@@ -148,10 +151,9 @@ def as_markdown(lines: Iterable[Line]) -> Iterator[str]:
             before, _, after = line.text.partition(line.url)
             text = f"{markdown_text(before)}<{line.url}>{markdown_text(after)}"
         for more in line.more:
-            # A command follows a colon.
-            before, colon, command = more.partition(": ")
-            text += f"  \n  {markdown_text(before)}{colon}"
-            text += markdown_code(command) if colon else ""
+            before, *command = _BEFORE_COMMAND.split(more, maxsplit=1)
+            text += f"  \n  {markdown_text(before)}"
+            text += "".join(f" {markdown_code(each)}" for each in command)
         if in_list and not line.is_problem:
             yield "\n"
         in_list = line.is_problem

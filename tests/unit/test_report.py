@@ -107,13 +107,19 @@ def test_annotations_are_one_line_each_errors_first():
 def test_markdown_lists_problems_with_their_command():
     lines = [
         Line("1 test case: 1 refused", "error"),
-        Line("<x> is unknown", "error", ("to fix it: a `b`",), "refused"),
+        Line(
+            "<x> is unknown",
+            "error",
+            ("fix it: first", "send it: pytest-zephyr push `b`"),
+            "refused",
+        ),
         Line("View results: https://z.example/a_b  (a_b)", url="https://z.example/a_b"),
     ]
     text = "".join(as_markdown(lines))
 
     assert text.startswith("1 test case: 1 refused\n\n")
-    assert "- \\<x> is unknown  \n  to fix it: `` a `b` ``\n\nView" in text
+    assert "- \\<x> is unknown  \n  fix it: first  \n" in text
+    assert "  \n  send it: `` pytest-zephyr push `b` ``\n\nView" in text
     assert "View results: <https://z.example/a_b>  (a\\_b)" in text
 
 
