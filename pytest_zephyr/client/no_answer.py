@@ -79,6 +79,8 @@ def no_answer(
     start = f"no answer from {server}"
     if is_tls_error:
         text = _tls_failure(server, reason)
+    elif isinstance(error, requests.exceptions.InvalidSchema):
+        text = f"the proxy {server.proxy} needs the package PySocks; install that."
     elif is_proxy_error:
         text = _proxy_failure(server, reason)
     elif deadline.spent:

@@ -18,6 +18,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 import pytest
+import requests
 
 from pytest_zephyr.client.transport import Transport
 from pytest_zephyr.errors import SettingsError
@@ -96,6 +97,23 @@ def test_a_proxy_option_overrides_the_environment(
     send_read(connect(make_settings(proxy=start_server(proxy).url)))
 
     assert len(proxy.forwarded) == 1
+
+
+def test_a_socks_proxy_needs_a_package(connect, monkeypatch):
+    def without_package(*_args: object, **_options: object) -> None:
+        # What requests does if PySocks is not installed.
+        raise requests.exceptions.InvalidSchema("Missing dependencies")
+
+    monkeypatch.setattr(requests.adapters, "SOCKSProxyManager", without_package)
+    proxy = "socks5://proxy.example:1080"
+    transport = connect(settings_for(TOKEN, url="http://zephyr.example", proxy=proxy))
+
+    with pytest.raises(ZephyrUnreachable) as caught:
+        send_read(transport)
+
+    assert str(caught.value) == (
+        f"the proxy {proxy} (from --zephyr-proxy) needs the package PySocks; install that."
+    )
 
 
 def test_a_proxy_gets_its_own_credential_and_messages_hide_it(
