@@ -96,9 +96,9 @@ class CollectCheck:
         counts = Counter(code for _case, _text, code in answer.problems)
         with_execution = len(self._tests) - counts.total()
         kinds = (
-            (with_execution, "in the phase"),
+            (with_execution, "with an execution"),
             (counts["to-add"], "to be added to the phase"),
-            (counts["not-in-phase"], "not in the phase"),
+            (counts["not-in-phase"], "without an execution"),
             (counts["unknown-case"], "unknown to Zephyr"),
             (counts["ambiguous"], "ambiguous"),
         )

@@ -54,7 +54,7 @@ def test_every_test_case_is_checked(check):
         [
             "*<Function test_right>",
             "*= zephyr =*",
-            "5 test cases of 5 tests: 3 in the phase, 1 not in the phase, 1 unknown to Zephyr",
+            "5 test cases of 5 tests: 3 with an execution, 1 without an execution, 1 unknown to Zephyr",
             "1 test has no test case, 1 has an invalid marker (* drift shows them)",
             "zephyr: test_shop.py::test_invalid: 'SHOP-7' is not a test case id: *",
             "zephyr: test case 201 has no execution in phase id *; to have it added: *",
@@ -71,7 +71,10 @@ def test_exit_code_follows_the_policy(check, policy, code):
 def test_test_cases_that_would_be_added_are_no_problem(check):
     ran = check("--zephyr-create=execution", "--zephyr-unknown-case=ignore")
 
-    assert "3 in the phase, 1 to be added to the phase, 1 unknown to Zephyr" in ran.text
+    assert (
+        "3 with an execution, 1 to be added to the phase, 1 unknown to Zephyr"
+        in ran.text
+    )
     assert "has no execution" not in ran.text
     assert "is not known" not in ran.text
 
@@ -108,7 +111,7 @@ def test_only_planned_lists_what_would_run(check):
 
     assert "test_right" in ran.text
     assert "<Function test_elsewhere>" not in ran.text
-    assert "3 test cases of 2 tests: 3 in the phase" in ran.text
+    assert "3 test cases of 2 tests: 3 with an execution" in ran.text
 
 
 @pytest.mark.parametrize("flag", ["--zephyr-push=never", "--zephyr-url=sandbox"])
@@ -124,7 +127,10 @@ def test_only_the_markers_are_checked_without_a_server(check, target, flag):
 def test_xdist_does_not_change_the_check(check):
     ran = check("-n2", subprocess=True)
 
-    assert "5 test cases of 5 tests: 3 in the phase, 1 not in the phase" in ran.text
+    assert (
+        "5 test cases of 5 tests: 3 with an execution, 1 without an execution"
+        in ran.text
+    )
 
 
 def test_ini_option_alone_does_not_start_the_check(pytester, run_pytest, target, check):
@@ -153,7 +159,7 @@ def test_parameters_with_a_colon_are_counted_as_tests(pytester, run_zephyr):
 
 
 def test_counts_are_green_only_if_nothing_is_wrong(check):
-    """A test case that is not in the phase is a problem, unless it would be added."""
+    """A test case without an execution is a problem, unless it would be added."""
     flags = ("--color=yes", "-k=right or elsewhere")
 
     assert "\x1b[32m3 test cases" not in check(*flags).text
