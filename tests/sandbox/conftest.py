@@ -32,7 +32,7 @@ class Api:
         return self.http.request(method, self.base + path, timeout=30, **kwargs)
 
     def results(self, path: str, **params: Any) -> list[dict[str, Any]]:
-        """Rows of an envelope."""
+        """Return the rows of the envelope that the server answers."""
         answer = self.get(path, params=params)
         answer.raise_for_status()
         results: list[dict[str, Any]] = answer.json()["results"]
@@ -64,7 +64,7 @@ class Api:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """Start a sandbox without data; check its answers against the contract."""
+    """Start a sandbox without projects; its answers are checked against the contract."""
     with checked_sandbox(
         None,
         # Requests are wrong on purpose here; answers never are.

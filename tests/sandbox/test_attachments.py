@@ -48,7 +48,7 @@ def test_file_arrives_as_it_was_sent(
 
 
 def test_uploaded_file_is_attached_only_once(api: Api, execution: int) -> None:
-    """The temporary file is gone after the second step."""
+    """The temporary file is gone once it is attached."""
     (sent,) = api.upload(("a", ("log.txt", b"1")))
 
     assert api.attach(sent, execution).status_code == 200

@@ -73,7 +73,10 @@ def tab(browser: Browser, sandbox: Sandbox) -> Iterator[Page]:
 
 
 class PhaseWithResults:
-    """A phase with two results of every status; test case 102 has all kinds of details."""
+    """A phase with two test cases of each status, and two that were not executed.
+
+    Test case 102 has steps, notes, a history, a defect and an image.
+    """
 
     def __init__(self, sandbox: Sandbox, api: Api, target: SandboxTarget) -> None:
         self._store, self._api = sandbox.store, api

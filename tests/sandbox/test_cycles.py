@@ -87,7 +87,7 @@ def test_wrong_cycle_is_refused(
 def test_a_switch_lets_a_cycle_lie_outside_of_its_release(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """While the switch is 0, such a cycle is neither created nor changed."""
+    """While the switch is 0, a cycle can neither be created nor moved there."""
     outside = cycle_body(target, cycleStartDate="10/01/2026", cycleEndDate="12/31/2026")
     dates = {"cycleStartDate": "10/15/2026"}
     path = f"/cycle/{target.cycle}"
@@ -153,9 +153,8 @@ def test_locked_release_refuses_changes(
 
 
 def test_lock_ends_by_itself(sandbox: Sandbox, api: Api, target: SandboxTarget) -> None:
-    """A lock of 0 seconds or less is already over."""
-    sandbox.store.lock_release(target.release, 0)
-    sandbox.store.lock_release(target.release, -1)
+    """A release whose lock has ended accepts changes."""
+    sandbox.store.lock_release(target.release, seconds=-1)
 
     assert api.post("/cycle", json=cycle_body(target)).status_code == 200
 

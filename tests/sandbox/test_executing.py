@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -230,10 +231,10 @@ def test_executions_are_filtered_by_tester(
     assert len(api.results("/execution", includeanyoneuser="TRUE", **query)) == 4
 
 
-def test_unassigning_leaves_the_case(
+def test_unassigned_cases_stay_in_the_phase(
     sandbox: Sandbox, api: Api, target: SandboxTarget, executions: list[int]
 ) -> None:
-    """The parameter ids is repeated; the planning rows stay in the phase."""
+    """The parameter ids is repeated; only the executions are removed."""
     answer = api.delete("/execution", params={"ids": executions[:2]})
 
     assert answer.status_code == 200
@@ -245,8 +246,6 @@ def test_parallel_calls_lose_no_result(
     sandbox: Sandbox, api: Api, target: SandboxTarget, tester: int
 ) -> None:
     """Four batches that are sent at the same time all add their results."""
-    from concurrent.futures import ThreadPoolExecutor
-
     sandbox.store.schedule_all(target.phase, range(1, 401))
     rows = [
         {"rtsId": row.id, "testerId": tester, "status": "1"}

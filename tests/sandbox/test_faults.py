@@ -20,7 +20,7 @@ from tests.sandbox.conftest import Api
 def new_result(
     sandbox: Sandbox, target: SandboxTarget, tester: int
 ) -> dict[str, object]:
-    """A new result for case 1."""
+    """Assign the cases 1, 2 and 3, and return a new result of case 1, to send."""
     sandbox.store.schedule_all(target.phase, [1, 2, 3])
     return {"rtsId": target.execution(1).id, "testerId": tester, "status": "1"}
 
@@ -85,7 +85,7 @@ def test_connection_is_lost(
     kind: str,
     saved_status: str | None,
 ) -> None:
-    """The client has no answer, whether the request was carried out or not."""
+    """The client gets no complete answer, whether the request was carried out or not."""
     sandbox.faults.add(Fault(method="PUT", kind=kind, seconds=0.05))  # type: ignore[arg-type]
 
     with pytest.raises(
@@ -195,9 +195,10 @@ def test_faults_change_lists(sandbox: Sandbox, api: Api, target: SandboxTarget) 
 
 
 @pytest.mark.parametrize("kind", ["lie_result_size", "foreign_rows"])
-def test_a_list_of_one_id_is_no_envelope(
+def test_a_list_of_one_id_is_not_taken_for_an_envelope(
     sandbox: Sandbox, api: Api, target: SandboxTarget, kind: Kind
 ) -> None:
+    """A fault that changes rows of an envelope adds no other id to the list."""
     path = f"/project/project/{api.get('/user/current').json()['id']}"
     ids = api.get(path).json()
     sandbox.faults.add(Fault(kind=kind))

@@ -147,14 +147,14 @@ def test_at_most_200_unsupported_calls_are_listed(sandbox: Sandbox, api: Api) ->
 
 @pytest.mark.parametrize(
     "body",
-    [{"name": None}, {"name": "a", "releaseId": None}, [None], None],
+    ['{"name": null}', '{"name": "a", "releaseId": null}', "[null]", "null"],
     ids=["name", "release-id", "entry-of-a-list", "whole-body"],
 )
-def test_null_counts_as_a_missing_key(api: Api, body: object) -> None:
+def test_null_counts_as_a_missing_value(api: Api, body: str) -> None:
     """A body with null for a mandatory value is refused."""
-    answer = api.post("/cycle", json=body)
+    headers = {"Content-Type": "application/json"}
 
-    assert answer.status_code in (400, 415)
+    assert api.post("/cycle", data=body, headers=headers).status_code == 400
 
 
 def test_optional_values_may_be_null(api: Api, target: SandboxTarget) -> None:

@@ -357,7 +357,7 @@ def test_migration_tool_reads_everything(
 def test_intelligent_scripter_finds_by_names_and_sends_status_with_files(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """It lists executions at a path that ends in a slash; each file brings the status."""
+    """It lists executions at a path that ends in a slash, and sends each file with the status."""
     case = sandbox.store.add_case(target.release, "Log in")
     sandbox.store.schedule(target.phase, case)
     projects = {
@@ -381,10 +381,10 @@ def test_intelligent_scripter_finds_by_names_and_sends_status_with_files(
     assert [name for name, *_ in state.attachments] == ["report.html", "log.txt"]
 
 
-def test_toolkit_of_agents_searches_creates_and_adds_steps(
+def test_agent_toolkit_searches_creates_and_adds_steps(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """It searches with a query alone, and adds steps one by one, as its pages show."""
+    """It searches with only an entity and a query, and adds steps one by one."""
     folder = sandbox.store.add_folder(target.release, "Root")
     made = call_latest(
         api,

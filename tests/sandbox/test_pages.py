@@ -23,12 +23,13 @@ def get_page(url: str, status: int = 200) -> str:
     return answer.text
 
 
-def visible_text(text: str) -> str:
-    """Return what a page says, without its tags."""
-    return " ".join(re.sub(r"<[^>]*>", " ", text).split())
+def visible_text(page: str) -> str:
+    """Return the text of a page without its tags."""
+    return " ".join(re.sub(r"<[^>]*>", " ", page).split())
 
 
 def attach_file(api: Api, execution: int, tester: int, name: str, data: bytes) -> None:
+    """Attach a file to an execution, which gets the status Pass."""
     api.put(
         f"/execution/statusandattachment/{execution}",
         params={"status": "1", "testerid": tester},

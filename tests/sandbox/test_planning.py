@@ -47,7 +47,7 @@ def add_by_tree(
     )
 
 
-def test_ids_of_a_case_never_agree(
+def test_ids_of_a_case_differ(
     sandbox: Sandbox, api: Api, target: SandboxTarget, cases: list[dict[str, Any]]
 ) -> None:
     """Visible, version, placement, execution and node ids are all different."""
@@ -186,10 +186,7 @@ def test_one_call_assigns_everything(
     folder: int,
     tester: int,
 ) -> None:
-    """Source -1 means: every unassigned test case.
-
-    Tester -10 stands for anyone, so test cases with that tester are assigned.
-    """
+    """Source -1 means every unassigned test case; with tester -10, anyone, it is assigned."""
     sandbox.store.schedule_unassigned(target.phase, 101)
     sandbox.store.schedule(target.phase, 102, tester=-10)
     path = f"/assignmenttree/{target.phase}/bulk/tree/{root}/from/-1/to/{tester}"
@@ -210,7 +207,7 @@ def test_assignments_move_between_testers(
     folder: int,
     tester: int,
 ) -> None:
-    """A user as source means: the test cases assigned to that user."""
+    """A user as source means the test cases assigned to that user."""
     other, _ = sandbox.store.add_user("other", "secret")
     sandbox.store.schedule(target.phase, 101)
 
@@ -281,7 +278,7 @@ def test_only_phases_have_planning_rows(api: Api, folder: int) -> None:
 def test_a_switch_limits_how_many_are_added_at_once(
     sandbox: Sandbox, api: Api, target: SandboxTarget, root: int, folder: int
 ) -> None:
-    """It limits every call with a list of ids or rows; by default there is no limit."""
+    """The limit is for the ids in tctIds; by default there is none."""
     selection = {"treeid": folder, "tctIds": list(range(501)), "isExclusion": True}
 
     assert add_by_tree(api, target, root, selection).status_code == 200

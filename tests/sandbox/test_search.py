@@ -271,8 +271,8 @@ def test_zql_finds_executions(
     expected: list[int],
 ) -> None:
     """ZQL finds executions by status id or name, by phase, by day and by id."""
-    day = 24 * 60 * 60 * 1000
-    midnight = 1795564800000  # 2026-11-25
+    # Midnight of 2026-11-25, and a day, in milliseconds.
+    midnight, day = 1795564800000, 24 * 60 * 60 * 1000
     sandbox.store.schedule_all(target.phase, [1, 2, 3])
     rows = sandbox.store.executions(target.phase)
     row = {"testerId": tester}

@@ -69,7 +69,7 @@ def test_connection_stays_open(sandbox: Sandbox, api: Api) -> None:
 
 
 def test_small_answers_are_one_packet(sandbox: Sandbox) -> None:
-    """In two packets, the second would wait for the acknowledgement of the first."""
+    """A client gets headers and body with one read."""
     host, port = sandbox.url.removeprefix("http://").split(":")
     call = f"GET /flex/services/rest/v3/user/current HTTP/1.1\r\nHost: {host}\r\n"
     with socket.create_connection((host, int(port))) as client:
@@ -144,7 +144,7 @@ def test_body_may_be_sent_in_chunks(api: Api) -> None:
 def test_nothing_is_printed(
     sandbox: Sandbox, api: Api, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Requests, closed connections and invalid requests are not logged."""
+    """Requests, closed connections and invalid requests print nothing."""
     api.get("/user/current")
     api.get("/nowhere")
     with socket.create_connection(("127.0.0.1", int(sandbox.url.rpartition(":")[2]))):

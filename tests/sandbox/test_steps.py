@@ -137,9 +137,14 @@ def test_all_steps_get_a_status_with_the_execution(
     assert state.steps == {1: ("1", None), 2: ("1", None)}
 
 
-def test_step_results_need_both_parameters(api: Api) -> None:
-    """Without parameters, the answer is 500."""
-    assert api.get("/execution/teststepresult").status_code == 500
+@pytest.mark.parametrize(
+    "query",
+    ["", "?sids=1", "?cyclephaseid=1"],
+    ids=["neither", "only-executions", "only-phase"],
+)
+def test_step_results_need_executions_and_phase(api: Api, query: str) -> None:
+    """Without one of them, the answer is 500."""
+    assert api.get(f"/execution/teststepresult{query}").status_code == 500
 
 
 def test_step_result_of_an_unknown_execution_is_refused(
