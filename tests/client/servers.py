@@ -124,7 +124,7 @@ class LocalServer(ABC):
 
 
 class ScriptedServer(LocalServer):
-    """Answers every request with what *respond* returns, one connection for each.
+    """Answers every request with what *respond* returns, and closes the connection.
 
     An answer of several parts may wait on `stopped` between them.
     """
@@ -244,7 +244,7 @@ class ConnectProxy(LocalServer):
 
 
 def _pass_bytes(source: socket.socket, target: socket.socket) -> None:
-    """Pass bytes on until there are no more, and close the other end."""
+    """Pass bytes on until there are no more, and end the stream to *target*."""
     with suppress(OSError):
         while data := source.recv(65536):
             target.sendall(data)

@@ -77,11 +77,11 @@ def test_cookie_login_sends_no_authorization():
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        pytest.param("", "token=abc", id="none"),
-        pytest.param("a=1; b=2", "a=1; b=2; token=abc", id="others are kept"),
-        pytest.param("token=old; a=1", "a=1; token=abc", id="the old one is removed"),
-        pytest.param("mytoken=1", "mytoken=1; token=abc", id="a longer name is kept"),
-        pytest.param("a=token=1", "a=token=1; token=abc", id="a value is no name"),
+        pytest.param("", "token=abc", id="no other cookie"),
+        pytest.param("a=1; b=2", "a=1; b=2; token=abc", id="other cookies stay"),
+        pytest.param("token=old; a=1", "a=1; token=abc", id="an old token is replaced"),
+        pytest.param("mytoken=1", "mytoken=1; token=abc", id="a longer name stays"),
+        pytest.param("a=token=1", "a=token=1; token=abc", id="a value stays"),
     ],
 )
 def test_cookie_replaces_only_the_token(before, after):
@@ -107,14 +107,16 @@ def test_without_a_login_there_is_no_cookie():
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [
-        pytest.param("token=abc; Max-Age=5400; Secure", 5340, id="90 minutes"),
-        pytest.param("token=abc; Max-Age=600", 540, id="Max-Age of the server"),
+        pytest.param(
+            "token=abc; Max-Age=5400; Secure", 5340, id="Max-Age of 90 minutes"
+        ),
+        pytest.param("token=abc; Max-Age=600", 540, id="Max-Age of 10 minutes"),
         pytest.param("token=abc", 5340, id="90 minutes by default"),
         pytest.param("token=abc; Max-Age=soon", 5340, id="90 minutes for a bad value"),
         pytest.param("token=abc; Max-Age=20", 10, id="half of a short Max-Age"),
     ],
 )
-def test_a_cookie_is_not_used_shortly_before_its_end(clock, header, seconds):
+def test_a_login_ends_shortly_before_its_cookie_expires(clock, header, seconds):
     cookie_auth = logged_in(header)
 
     clock.now += seconds - 1
@@ -151,7 +153,7 @@ def test_the_token_cookie_is_found_among_several():
     ("kind", "expected"),
     [("token", HeaderAuth), ("basic", HeaderAuth), ("cookie", CookieAuth)],
 )
-def test_the_kind_of_credential_decides_the_login(kind, expected):
+def test_the_kind_of_credential_decides_the_auth_class(kind, expected):
     made = auth_of(kind, "x")
 
     assert type(made) is expected

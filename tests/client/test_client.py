@@ -1,4 +1,4 @@
-"""Each call of the client: what it sends, and how it reads the answer."""
+"""Calls of the client: what they send, and how they read the answers."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def client_of(
     return start
 
 
-def execution_row(number: int, phase: int = 7, **more: Any) -> dict[str, Any]:
-    """Return an execution as a server lists it."""
+def execution_row(number: int, **more: Any) -> dict[str, Any]:
+    """Return an execution of phase 7 as a server lists it."""
     case = {"id": number + 2000, "testcaseId": number + 100}
     tree = {"id": number + 1000, "testcase": case}
-    return {"id": number, "cyclePhaseId": phase, "tcrTreeTestcase": tree, **more}
+    return {"id": number, "cyclePhaseId": 7, "tcrTreeTestcase": tree, **more}
 
 
 def envelope(rows: list[Any], **more: Any) -> dict[str, Any]:
@@ -67,7 +67,10 @@ LIST_SHAPES: dict[str, Callable[[list[Any]], Any]] = {
 def paged(
     total: int, page_limit: int = 500, shape: Callable[[list[Any]], Any] = envelope
 ) -> Callable[[Request], bytes]:
-    """Answer with executions 1 to *total*, at most *page_limit* on a page."""
+    """Return a function that answers with executions 1 to *total* in pages.
+
+    A page has at most *page_limit* executions.
+    """
 
     def respond(request: Request) -> bytes:
         offset = int(request.query["offset"])
@@ -83,8 +86,8 @@ def paged(
     return respond
 
 
-def execution_ids(client: Client, phase: int = 7) -> list[int]:
-    return [each.id for each in client.executions(phase)]
+def execution_ids(client: Client) -> list[int]:
+    return [each.id for each in client.executions(7)]
 
 
 # The sandbox, call by call
@@ -137,8 +140,7 @@ def test_executions_of_a_phase_are_listed(target, client):
     assert [each.alt for each in executions] == [""] * 6 + ["AUTH-1"]
 
 
-def test_executions_of_everybody_are_listed(target, client):
-    """Executions of other testers count, too."""
+def test_executions_of_other_testers_are_listed(target, client):
     store = target.sandbox.store
     other, _token = store.add_user("grace", "grace")
     store.add_case(target.release, testcase_id=107)
@@ -170,7 +172,7 @@ def test_execute_writes_status_notes_and_times(target, client):
 
 
 def test_execute_leaves_notes_that_are_not_given(target, client):
-    """The server refuses a null, so notes that stay are left out."""
+    """The server fails on a null, so the request has no notes at all."""
     tester = client.current_user().id
     execution = target.execution(101).id
     client.execute([ExecutionWrite(execution, "2", 1, 1, "by hand")], tester)
@@ -191,7 +193,7 @@ def test_execute_status_writes_one_status_to_many(target, client):
     )
 
 
-@pytest.mark.parametrize("notes", [None, "", "by hand"])
+@pytest.mark.parametrize("notes", [None, "", "by hand"], ids=repr)
 def test_execute_one_writes_one_execution(target, client, notes):
     tester = client.current_user().id
 
@@ -217,7 +219,7 @@ def test_execute_one_uses_post_where_put_is_not_allowed(client_of):
     assert server.requests[0].body == server.requests[1].body == b'{"notes": "n"}'
 
 
-def test_execute_one_does_not_post_what_was_refused(client_of):
+def test_execute_one_does_not_post_after_another_error(client_of):
     client, server = client_of(lambda _request: answer({}, status=400))
 
     with pytest.raises(ZephyrRefused, match="400 to PUT execution/5"):
@@ -281,7 +283,7 @@ def test_a_full_last_page_needs_one_more_request(client_of):
     assert len(server.requests) == 3
 
 
-def test_a_server_that_ignores_the_offset_ends_the_list(target, client):
+def test_a_list_ends_if_the_server_ignores_the_offset(target, client):
     target.sandbox.store.schedule_all(target.phase, range(1001, 1501))
     target.sandbox.faults.add(Fault(kind="ignore_offset", times=None))
 
@@ -291,14 +293,14 @@ def test_a_server_that_ignores_the_offset_ends_the_list(target, client):
     assert len(target.sandbox.requests) == 2
 
 
-def test_a_server_that_ignores_the_page_size_is_read_once(client_of):
+def test_rows_are_listed_once_if_the_server_ignores_the_page_size(client_of):
     rows = [execution_row(number) for number in range(1, 1201)]
     client, _ = client_of(envelope(rows))
 
     assert execution_ids(client) == list(range(1, 1201))
 
 
-def test_a_wrong_result_size_is_ignored(target, client):
+def test_a_result_size_of_zero_is_ignored(target, client):
     target.sandbox.store.schedule_all(target.phase, range(1001, 1601))
     target.sandbox.faults.add(Fault(kind="lie_result_size", times=None))
 
@@ -306,7 +308,7 @@ def test_a_wrong_result_size_is_ignored(target, client):
 
 
 @pytest.mark.parametrize("size", [None, "many", 10**9, -1])
-def test_the_result_size_does_not_end_the_list(client_of, size):
+def test_any_other_result_size_is_ignored(client_of, size):
     rows = [execution_row(1), execution_row(2)]
     client, server = client_of({"results": rows, "resultSize": size})
 
@@ -326,7 +328,7 @@ def test_a_row_that_moves_between_pages_is_listed_once(client_of, shift):
 
     client, _ = client_of(respond)
 
-    assert execution_ids(client)[:501] == list(range(1, 502))
+    assert execution_ids(client) == list(range(1, 701))
 
 
 # Rows
@@ -346,7 +348,7 @@ def test_rows_of_another_phase_are_refused(target, client):
 
 
 def test_rows_that_do_not_say_their_phase_are_refused(client_of):
-    """An execution that cannot be checked is not written to."""
+    """Their phase cannot be checked, so nothing may be written to them."""
     row = execution_row(1)
     del row["cyclePhaseId"]
     client, _ = client_of([row])
@@ -375,7 +377,7 @@ def test_ids_as_digits_are_numbers(client_of):
         pytest.param({}, id="empty object"),
         pytest.param({"id": None}, id="no id"),
         pytest.param({"id": True}, id="boolean id"),
-        pytest.param({"id": "1e3"}, id="no digits"),
+        pytest.param({"id": "1e3"}, id="not only digits"),
     ],
 )
 def test_rows_without_an_id_are_left_out(client_of, bad_row):
@@ -420,7 +422,7 @@ def test_an_execution_has_another_stamp_after_each_result(target, client):
 
 
 @pytest.mark.parametrize("shape", LIST_SHAPES)
-def test_names_are_listed_in_every_shape(client_of, shape):
+def test_releases_are_read_in_every_shape(client_of, shape):
     rows = [{"id": "3", "name": "A"}, {"id": 4, "name": "B", "projectRelease": "true"}]
     client, _ = client_of(LIST_SHAPES[shape](rows))
 
@@ -475,7 +477,7 @@ def test_an_empty_body_is_not_an_empty_list(client_of):
     ],
     ids=["full name", "user name", "login name", "no name"],
 )
-def test_a_user_has_the_first_name_that_is_set(client_of, payload, name):
+def test_the_name_of_a_user_is_the_first_that_is_set(client_of, payload, name):
     client, _ = client_of(payload)
 
     assert client.current_user() == User(7, name)
@@ -490,12 +492,12 @@ PREFERENCE = "testresult.testresultStatus.LOV"
 @pytest.mark.parametrize(
     "value",
     [
-        pytest.param(json.dumps(STATUS_ROWS), id="text"),
+        pytest.param(json.dumps(STATUS_ROWS), id="JSON in a text"),
         pytest.param(STATUS_ROWS, id="list"),
-        pytest.param(json.dumps([{**STATUS_ROWS[0], "id": "1"}]), id="digits"),
-        pytest.param(json.dumps([{**STATUS_ROWS[0], "id": 1.0}]), id="1.0"),
+        pytest.param(json.dumps([{**STATUS_ROWS[0], "id": "1"}]), id="id in digits"),
+        pytest.param(json.dumps([{**STATUS_ROWS[0], "id": 1.0}]), id="id 1.0"),
         pytest.param(
-            json.dumps([{**STATUS_ROWS[0], "active": "true"}]), id="true in text"
+            json.dumps([{**STATUS_ROWS[0], "active": "true"}]), id="active as text"
         ),
         pytest.param(json.dumps([{"id": 1, "value": "Pass"}]), id="no active"),
     ],

@@ -30,7 +30,7 @@ NAMES = {
 
 
 class LateTargetClient(Client):
-    """A client that creates cycles and phases just after the other job, *rival*, did."""
+    """A client that calls *rival*, another job, just before it creates something."""
 
     rival: Any
 
@@ -44,9 +44,10 @@ class LateTargetClient(Client):
 
 
 class LateCaseClient(Client):
-    """A client that creates folders and cases just after the other job, *rival*, did.
+    """A client that calls *rival*, another job, just before it creates something.
 
-    *contested* is what both jobs create. Unless it *can_delete*, deletions are refused.
+    *contested* says what the other job creates, too. Unless the client *can_delete*,
+    deletions of test cases are refused.
     """
 
     rival: Any
@@ -81,11 +82,11 @@ def creator(target, make_settings, connect):
 
     def rival(kind: str, *args: Any) -> None:
         if kind == client.contested:
-            first = connect(options)
+            other_job = connect(options)
             if kind == "cases":
-                first.create_cases(args[0])
+                other_job.create_cases(args[0])
             elif args[0] == "Automation":
-                first.create_folder("Automation", target.release, None)
+                other_job.create_folder("Automation", target.release, None)
 
     client.rival = rival
     details = NewCaseTests("Automation/{package}")
@@ -113,7 +114,7 @@ def creator(target, make_settings, connect):
 
 @pytest.mark.parametrize("contested", ["folder", "cases", "neither"])
 def test_two_jobs_that_create_a_test_case_share_one(creator, contested):
-    """All jobs use the one with the lowest id."""
+    """Both jobs use the folder and the test case with the lowest id."""
     names, cases, chosen, remarks = creator(contested)
 
     assert names == ["Automation", "pay"]
@@ -141,7 +142,7 @@ def test_two_jobs_that_create_a_target_share_the_lowest_id(
     target, make_settings, connect, contested
 ):
     store = target.sandbox.store
-    options = make_settings(**{**NAMES, "phase": "Regression"})
+    options = make_settings(**NAMES)
     client = connect(options, LateTargetClient)
 
     def rival(kind: str, cycle: int = 0) -> None:
@@ -168,7 +169,7 @@ def test_an_unanswered_creation_leaves_one_cycle_and_phase(
     target, make_settings, connect, kind, path
 ):
     target.sandbox.faults.add(Fault("POST", f"*{path}", kind=kind, seconds=0.1))
-    options = make_settings(**NAMES, timeout="1", retries="0")
+    options = make_settings(**NAMES, retries="0")
     client = connect(options)
     TargetCreator(client, options, find_target(client, options), Creations()).create()
 
@@ -203,7 +204,7 @@ def test_a_folder_that_cannot_be_created_is_named_with_the_reason(
 # Finding test cases
 
 
-def test_cases_of_another_release_only_are_found(target, client):
+def test_cases_that_are_only_in_another_release_are_found(target, client):
     store = target.sandbox.store
     other = store.add_release(target.project, "2.0")
     for case in range(500, 560):
@@ -224,7 +225,7 @@ def test_a_search_asks_for_100_ids_at_a_time(target, client):
     assert len(target.sandbox.requests) - before == 3
 
 
-def test_alt_ids_are_found_and_shared_ones_are_named(target, client):
+def test_alt_ids_are_found_and_shared_ones_are_ambiguous(target, client):
     store = target.sandbox.store
     unique = store.add_case(target.release, alt="A-1")
     shared = [store.add_case(target.release, alt="A-2") for _ in range(2)]
@@ -235,7 +236,8 @@ def test_alt_ids_are_found_and_shared_ones_are_named(target, client):
     assert not lookup.has("A-3")
 
 
-def test_many_alt_ids_are_found_in_their_folders(target, client):
+def test_many_alt_ids_are_found_with_fewer_requests(target, client):
+    """The folders of the release are read instead of a search for each Alt ID."""
     for number in range(40):
         target.sandbox.store.add_case(target.release, alt=f"A-{number}")
     before = len(target.sandbox.requests)
@@ -245,7 +247,7 @@ def test_many_alt_ids_are_found_in_their_folders(target, client):
     assert len(target.sandbox.requests) - before < 40
 
 
-def test_a_shared_one_of_many_alt_ids_is_named(target, client):
+def test_a_shared_one_of_many_alt_ids_is_ambiguous(target, client):
     store = target.sandbox.store
     for number in range(30):
         store.add_case(target.release, alt=f"A-{number}")
@@ -256,7 +258,8 @@ def test_a_shared_one_of_many_alt_ids_is_named(target, client):
     assert list(lookup.ambiguous) == ["A-29"]
 
 
-def test_ids_that_are_not_found_are_uncertain_if_the_search_fails(target, client):
+def test_ids_are_uncertain_if_the_search_fails_and_no_release_is_known(target, client):
+    """With a release, its folders are read instead."""
     target.sandbox.faults.add(Fault(path="/advancesearch", status=500, times=None))
     target.sandbox.store.add_case(target.release, testcase_id=500)
     lookup = find_cases(client, [500], target.release)

@@ -33,6 +33,7 @@ def find(target: SandboxTarget) -> Callable[..., Target]:
 
 
 def phase_of(target: Target) -> int:
+    """Return the id of a phase that exists."""
     assert target.phase is not None
     return target.phase.id
 
@@ -55,19 +56,21 @@ NAMES = {
         pytest.param(["project"], ["release", "cycle", "phase"], 2, id="project id"),
         pytest.param([], list(NAMES), 3, id="four names"),
         pytest.param(
-            ["phase"], ["project", "release", "cycle"], 3, id="phase id in names"
+            ["phase"], ["project", "release", "cycle"], 3, id="phase id, other names"
         ),
         pytest.param(list(NAMES), [], 2, id="four ids"),
         pytest.param(["release", "phase"], [], 1, id="release and phase id"),
         pytest.param(["cycle", "phase"], [], 1, id="cycle and phase id"),
-        pytest.param(["phase"], ["cycle"], 2, id="phase id and name of the cycle"),
+        pytest.param(["phase"], ["cycle"], 2, id="phase id and cycle name"),
         pytest.param(["project", "phase"], [], 3, id="project and phase id"),
         pytest.param(
-            ["cycle"], ["project", "release", "phase"], 3, id="cycle id in names"
+            ["cycle"], ["project", "release", "phase"], 3, id="cycle id, other names"
         ),
     ],
 )
-def test_places_with_an_id_need_fewer_requests(target, find, by_id, by_name, calls):
+def test_a_phase_is_found_by_names_and_ids_with_few_requests(
+    target, find, by_id, by_name, calls
+):
     places = {name: NAMES[name] for name in by_name}
     places |= {name: str(getattr(target, name)) for name in by_id}
 
@@ -84,7 +87,7 @@ def test_the_path_has_the_names_of_the_places(target, find):
     assert find(phase=target.phase).path == f"id {target.phase}"
 
 
-def test_the_release_is_known_unless_only_lower_ids_are_given(target, find):
+def test_the_release_is_known_unless_only_a_phase_id_is_given(target, find):
     assert find(**NAMES).release.id == target.release
     assert find(release=target.release, cycle="Nightly", phase="Smoke").release.id == (
         target.release
@@ -236,7 +239,10 @@ def test_white_space_around_a_name_is_ignored(start_server):
 
 @pytest.fixture
 def other_places(target: SandboxTarget) -> dict[str, int]:
-    """Another project, release, cycle and phase, and a cycle next to Nightly."""
+    """Return the ids of another project, release, cycle and phase.
+
+    The id of *other_cycle* is that of a cycle next to Nightly.
+    """
     store = target.sandbox.store
     names = ("Shop", "2.0", "Weekly", "Full")
     places = dict(zip(NAMES, store.ensure_target(*names), strict=True))
@@ -251,7 +257,7 @@ def other_places(target: SandboxTarget) -> dict[str, int]:
             {"cycle": "Release candidate"},
             "'Release candidate' (from --zephyr-cycle) is not a cycle of release '1.0'.*"
             " is in cycle 'Nightly' (",
-            id="no such cycle",
+            id="an unknown cycle",
         ),
         pytest.param(
             {"cycle": "Other"},
@@ -335,7 +341,7 @@ def test_a_phase_of_the_second_of_two_equally_named_cycles_is_found(
 
     result = find(project="Payments", release="1.0", cycle=cycle, phase=str(phase))
 
-    assert phase_of(result) == phase
+    assert result.phase.id == phase
 
 
 # Names that exist twice
