@@ -1,4 +1,4 @@
-"""``--collect-only --zephyr`` checks every test case, runs no test and writes nothing."""
+"""``--collect-only --zephyr`` checks the test cases of all tests, and writes nothing."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ def test_every_test_case_is_checked(check):
     )
 
 
-@pytest.mark.parametrize(("policy", "code"), [("warn", 0), ("fail", 8)])
-def test_exit_code_follows_the_policy(check, policy, code):
-    assert check(f"--zephyr-on-error={policy}").ret == code
+@pytest.mark.parametrize(("policy", "ret"), [("warn", 0), ("fail", 8)])
+def test_on_error_decides_the_exit_code(check, policy, ret):
+    assert check(f"--zephyr-on-error={policy}").ret == ret
 
 
 def test_test_cases_that_would_be_added_are_no_problem(check):
@@ -142,7 +142,9 @@ def test_ini_option_alone_does_not_start_the_check(pytester, run_pytest, target,
     assert target.sandbox.requests == []
 
 
-def test_parameters_with_a_colon_are_counted_as_tests(pytester, run_zephyr):
+def test_tests_that_differ_in_a_parameter_with_a_colon_are_counted_separately(
+    pytester, run_zephyr
+):
     """``test_a[k: 1]`` and ``test_a[k: 2]`` are two tests with an invalid marker."""
     pytester.makepyfile(
         """

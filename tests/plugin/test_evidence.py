@@ -118,7 +118,7 @@ UNUSUAL = """
     ]
 
     @pytest.mark.zephyr(101)
-    def test_awkward(zephyr):
+    def test_unusual(zephyr):
         for call in CALLS:
             call(zephyr)
 """
@@ -127,7 +127,7 @@ UNUSUAL = """
 def test_no_value_fails_the_test_and_what_is_left_out_is_named(
     pytester, run_zephyr, target
 ):
-    """No call warns either. What is left out counts as undelivered: exit code 8."""
+    """No call warns either. What cannot be used counts as undelivered: exit code 8."""
     pytester.makepyfile(UNUSUAL)
     ran = run_zephyr("-W", "error", "--zephyr-on-error=fail", check_exit_code=False)
 
@@ -138,16 +138,16 @@ def test_no_value_fails_the_test_and_what_is_left_out_is_named(
             "3 attachments uploaded, 12 items left out",
             "zephyr: attach is left out (*): zephyr.attach: RuntimeError",
             "zephyr: attachment is left out (*): expected a path or bytes, got 7",
-            "zephyr: attachment is left out (*test_awkward): there is no file ''",
+            "zephyr: attachment is left out (*test_unusual): there is no file ''",
             "zephyr: comment is left out (*): zephyr.comment: RuntimeError",
             "zephyr: field is left out (*): zephyr.field: RuntimeError",
             "zephyr: field is left out (*): zephyr.field: ValueError",
-            "zephyr: late.png is left out (*test_awkward): there is no file 'late.txt'",
+            "zephyr: late.png is left out (*test_unusual): there is no file 'late.txt'",
             "zephyr: missing.png is left out (*): there is no file 'missing.png'",
-            "zephyr: nul_ is left out (*test_awkward): there is no file 'nul*",
+            "zephyr: nul_ is left out (*test_unusual): there is no file 'nul*",
             "zephyr: step is left out (*): zephyr.step: RuntimeError",
             "zephyr: step is left out (*): zephyr.step: ValueError",
-            "zephyr: xxx* is left out (*test_awkward): there is no file 'xxx*",
+            "zephyr: xxx* is left out (*test_unusual): there is no file 'xxx*",
         ]
     )
     execution = target.execution(101)
@@ -174,6 +174,12 @@ def test_fixture_does_nothing_while_reporting_is_off(pytester, run_pytest):
 
     ran.result.assert_outcomes(passed=1)
     assert not (pytester.path / ".zephyr").exists()
+
+
+def test_fixture_is_listed_with_an_example(pytester, run_pytest):
+    ran = run_pytest("--fixtures")
+
+    assert 'as ``zephyr.attach("page.png")``' in ran.text
 
 
 @pytest.mark.parametrize("args", without_and_with_xdist(1))
@@ -302,7 +308,9 @@ def test_steps_are_reported_on_the_steps_of_the_test_case(pytester, run_zephyr, 
 
 
 @pytest.mark.parametrize(
-    ("choice", "attached"), [("none", set()), ("failed", {102}), ("all", {101, 102})]
+    ("choice", "attached"),
+    [("none", set()), ("failed", {102}), ("all", {101, 102})],
+    ids=["none", "failed", "all"],
 )
 def test_captured_output_is_one_attachment(
     pytester, run_zephyr, target, choice, attached

@@ -50,7 +50,7 @@ def no_other_plugins(monkeypatch):
     ids=["default", "flag", "collect-only"],
 )
 def test_a_run_without_reporting_imports_and_registers_nothing(pytester, args):
-    """No HTTP library and no plugin object; only the entry point is loaded."""
+    """Only the entry point and the table of options are loaded."""
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(1)\ndef test_a(): pass\n")
     pytester.makeconftest(
         f"""
@@ -95,7 +95,8 @@ def test_workers_do_not_import_an_http_library(pytester, monkeypatch):
 
 
 @pytest.mark.usefixtures("no_other_plugins")
-def test_run_without_a_mapping_file_loads_no_code_for_it(pytester, monkeypatch):
+def test_run_loads_no_code_for_features_that_it_does_not_use(pytester, monkeypatch):
+    """These are a mapping file, tags of Gherkin files and `pytest-zephyr drift`."""
     pytester.makepyfile(
         """
         import sys
@@ -168,6 +169,7 @@ def test_guarded_hook_raises_only_usage_errors():
 
 
 def test_dir_lists_the_public_names():
+    """The list is the same before and after these names are loaded."""
     out = run_python(
         "import pytest_zephyr as z; print(dir(z) == sorted(z.__all__),"
         " [getattr(z, n) is not None for n in z.__all__], dir(z))"

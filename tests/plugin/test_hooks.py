@@ -9,7 +9,6 @@ import pytest
 
 from pytest_zephyr import ZephyrRecord
 from tests.conftest import without_and_with_xdist
-from tests.conftest import without_tag
 
 
 CASES_HOOK = """
@@ -80,7 +79,7 @@ def test_cases_of_a_hook_replace_those_of_the_marker(
 def test_hook_that_fails_is_a_warning_on_the_test(
     pytester, run_zephyr, target, body, message
 ):
-    """The warning names the plugin and the test; other tests are reported."""
+    """The warning names the test; other tests are reported."""
     pytester.makeconftest(
         f"""
         def pytest_zephyr_cases(item):
@@ -242,54 +241,12 @@ def test_ctrl_c_in_a_record_hook_ends_the_run(pytester, run_zephyr, target):
     assert target.statuses()[102] is None
 
 
-def test_marker_without_test_cases_adds_evidence_to_the_next_level(
-    pytester, run_zephyr, target
-):
-    pytester.makepyfile(
-        """
-        import pytest
-
-        @pytest.mark.zephyr(101, defects="BUG-2", fields={"a": 1, "b": True})
-        class TestPay:
-            @pytest.mark.zephyr(defects=["BUG-1"], comment="known", fields={"a": 2})
-            def test_a(self): pass
-
-        @pytest.mark.zephyr(defects=["BUG-3"])
-        def test_b(): pass
-
-        @pytest.mark.zephyr(102, fields=3, comment=4, defects=[5])
-        def test_c(): pass
-        """
-    )
-    ran = run_zephyr()
-
-    assert without_tag(target.execution(101).comment).splitlines()[1:] == [
-        "defects: BUG-1, BUG-2",
-        "comment: known",
-        "a: 2",
-        "b: True",
-    ]
-    for message in (
-        "test_b: the zephyr marker names no test case",
-        "test_c: fields=3 is not a mapping",
-        "test_c: comment=4 is not a text",
-        "test_c: 5 is not the key of a defect",
-    ):
-        assert message in ran.text
-
-
 def test_when_and_outcome_of_a_record_have_literal_types():
     """A type checker reports a comparison with a word that pytest does not use."""
     hints = get_type_hints(ZephyrRecord)
 
     assert get_args(hints["when"]) == ("setup", "call", "teardown")
     assert get_args(hints["outcome"]) == ("passed", "failed", "skipped")
-
-
-def test_fixture_is_listed_with_an_example(pytester, run_pytest):
-    ran = run_pytest("--fixtures")
-
-    assert 'as ``zephyr.attach("page.png")``' in ran.text
 
 
 def test_steps_of_hooks_and_tests_are_in_order(pytester, run_zephyr, target):

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from tests.conftest import without_tag
+
 
 @pytest.fixture
 def collect_cases(pytester, run_pytest, monkeypatch):
@@ -273,6 +275,43 @@ def test_marker_added_while_collecting_counts(pytester, collect_cases):
     found = collect_cases("def test_a(): pass")
 
     assert found == {"test_a": [42]}
+
+
+def test_marker_without_test_cases_adds_to_the_marker_of_the_next_level(
+    pytester, run_zephyr, target
+):
+    """It gives a warning if no level names a test case, as do values of a wrong type."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(101, defects="BUG-2", fields={"a": 1, "b": True})
+        class TestPay:
+            @pytest.mark.zephyr(defects=["BUG-1"], comment="known", fields={"a": 2})
+            def test_a(self): pass
+
+        @pytest.mark.zephyr(defects=["BUG-3"])
+        def test_b(): pass
+
+        @pytest.mark.zephyr(102, fields=3, comment=4, defects=[5])
+        def test_c(): pass
+        """
+    )
+    ran = run_zephyr()
+
+    assert without_tag(target.execution(101).comment).splitlines()[1:] == [
+        "defects: BUG-1, BUG-2",
+        "comment: known",
+        "a: 2",
+        "b: True",
+    ]
+    for message in (
+        "test_b: the zephyr marker names no test case",
+        "test_c: fields=3 is not a mapping",
+        "test_c: comment=4 is not a text",
+        "test_c: 5 is not the key of a defect",
+    ):
+        assert message in ran.text
 
 
 def test_markers_are_registered(run_pytest):
