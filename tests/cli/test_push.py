@@ -308,7 +308,7 @@ def test_runs_with_different_keys_are_sent_in_order(pytester, push, run_zephyr, 
 
     assert push()[0] == 0
     assert target.statuses()[101] == "1"
-    assert target.execution(101).results == 2
+    assert target.execution(101).result_count == 2
 
 
 def test_a_newer_result_on_the_server_is_only_replaced_with_force(
@@ -490,7 +490,7 @@ def test_files_that_were_not_sent_are_sent_by_the_next_push(
     assert "1 test case: 1 reported before (1 Pass)" in printed
     assert "1 attachment uploaded" in printed
     assert target.execution(101).attachments == (("a.png", "image/png", 7),)
-    assert target.execution(101).results == 1
+    assert target.execution(101).result_count == 1
     assert push() == (0, "nothing to send\n")
 
 

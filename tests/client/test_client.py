@@ -167,7 +167,7 @@ def test_execute_writes_status_notes_and_times(target, client):
     now = target.execution(101)
     assert (now.status, now.comment) == ("2", "größer & <b>")
     assert (now.actual_time, now.executed_on) == (1532, 1_764_633_600_000)
-    assert (now.executed_by, now.tester, now.results) == (tester, before.tester, 1)
+    assert (now.executed_by, now.tester, now.result_count) == (tester, before.tester, 1)
     assert [(each.id, each.status_id) for each in written] == [(before.id, "2")]
 
 
@@ -202,7 +202,7 @@ def test_execute_one_writes_one_execution(target, client, notes):
     )
 
     now = target.execution(101)
-    assert (now.status, now.actual_time, now.results) == ("4", 90, 1)
+    assert (now.status, now.actual_time, now.result_count) == ("4", 90, 1)
     assert (now.comment or None) == (notes or None)
 
 

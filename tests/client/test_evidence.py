@@ -562,7 +562,7 @@ def test_steps_that_could_not_be_written_are_written_later(
 
     assert recorded_run.push().evidence.steps == 1
     assert target_with_steps.execution(7).steps == {1: ("1", None)}
-    assert target_with_steps.execution(7).results == 1
+    assert target_with_steps.execution(7).result_count == 1
 
 
 def test_results_are_delivered_if_steps_cannot_be_read_now(
@@ -583,7 +583,7 @@ def test_results_are_delivered_if_steps_cannot_be_read_now(
     assert [target_with_steps.execution(case).steps for case in (7, 8)] == [
         {1: ("1", None)}
     ] * 2
-    assert target_with_steps.execution(7).results == 1
+    assert target_with_steps.execution(7).result_count == 1
 
 
 def test_results_are_delivered_if_the_steps_of_a_case_cannot_be_read(
@@ -685,7 +685,7 @@ def test_results_are_delivered_if_a_read_of_steps_hangs(
     assert [target_with_steps.execution(case).steps for case in (7, 8)] == [
         {1: ("1", None)}
     ] * 2
-    assert [target_with_steps.execution(case).results for case in (7, 8)] == [1, 1]
+    assert [target_with_steps.execution(case).result_count for case in (7, 8)] == [1, 1]
     assert (
         "not finished dance"
         in contents_of(target_with_steps, 7, "notes.txt")[0].decode()
@@ -806,6 +806,6 @@ def test_a_copy_of_a_journal_with_steps_changes_nothing(
     assert len(delivery.changes.reported_before) == 2
     assert delivery.changes.reported == []
     assert target_with_steps.execution(7).comment == notes
-    assert target_with_steps.execution(7).results == 1
+    assert target_with_steps.execution(7).result_count == 1
     assert attachment_names(target_with_steps, 7) == []
     assert attachment_names(target_with_steps, 101) == ["a.png"]

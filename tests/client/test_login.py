@@ -85,7 +85,7 @@ def test_a_cookie_that_expires_before_the_write_is_renewed(
     delivery = deliver(make_password_settings("cookie"))
 
     assert delivery.complete
-    assert target.execution(101).results == 1
+    assert target.execution(101).result_count == 1
     assert target.count_requests("/manifest") == 2
 
 

@@ -143,7 +143,7 @@ def target_1200(target):
 def result_counts(target: SandboxTarget) -> dict[int, int]:
     """Return the number of results of each case."""
     executions = target.sandbox.store.executions(target.phase)
-    return {each.testcase_id: each.results for each in executions}
+    return {each.testcase_id: each.result_count for each in executions}
 
 
 def requests_to(
@@ -282,7 +282,7 @@ def test_the_worst_result_of_a_case_by_id_and_alt_id_counts(
     deliver([failed_node(ref) if ref == bad else node(ref) for ref in (first, second)])
 
     assert target.execution(107).status == "2"
-    assert target.execution(107).results == 1
+    assert target.execution(107).result_count == 1
 
 
 def test_a_case_that_is_not_in_the_phase_is_refused_and_named(target, deliver):
@@ -648,7 +648,7 @@ def test_a_delivered_result_does_not_hide_the_next_one(
     deliver(failed_node(101))
     deliver(failed_node(101, at=ENDED_MS + 1, duration=9_000))
 
-    assert target.execution(101).results == 2
+    assert target.execution(101).result_count == 2
     assert target.execution(101).actual_time == 9
     assert target.execution(101).executed_on == ENDED_MS + 1
 
@@ -698,7 +698,7 @@ def test_a_pass_replaces_a_failure_of_another_run_that_came_meanwhile(
     ours = Origin(run="same", job=JobMark("a" * 8, "1"))
 
     def meanwhile(*_entries: LedgerEntry) -> None:
-        if not target.execution(101).results:
+        if not target.execution(101).result_count:
             deliver([failed_node(101, origin=theirs)])
             if kind:
                 target.sandbox.faults.add(Fault("PUT", BULK, kind=kind))

@@ -200,7 +200,7 @@ def test_a_write_answered_429_or_503_is_repeated(target, transport, status):
     send_write(transport, target)
 
     assert target.count_requests(WRITE_PATH) == 2
-    assert target.execution(101).results == 1
+    assert target.execution(101).result_count == 1
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_a_write_with_an_unknown_outcome_is_sent_once(target, transport, fault, 
 
     assert type(caught.value) is error
     assert target.count_requests(WRITE_PATH) == 1
-    assert target.execution(101).results <= 1
+    assert target.execution(101).result_count <= 1
 
 
 @pytest.mark.parametrize("kind", ["hang", "hang_after"])

@@ -107,7 +107,7 @@ class Server:
             folder=folder,
             steps=["open", "type"],
         )
-        unassigned = store.schedule_unassigned(
+        unassigned = store.add_to_phase(
             phase, store.add_case(release, "waits", folder=folder)
         )
         spare = store.add_case(release, "unplanned", folder=folder)

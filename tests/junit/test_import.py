@@ -63,7 +63,7 @@ def test_the_same_results_are_imported_once(write_report, run_import, pytester, 
     assert "has the same results" in again.out
     assert "has the same results" in other.out
     assert len(journals(pytester)) == 1
-    assert target.execution(101).results == 1
+    assert target.execution(101).result_count == 1
 
 
 def test_the_same_results_from_another_directory_are_not_written_again(
@@ -75,7 +75,7 @@ def test_the_same_results_from_another_directory_are_not_written_again(
     again = run_import(path, "--push", "--zephyr-journal=other")
 
     assert again.ret == 0
-    assert target.execution(101).results == 1
+    assert target.execution(101).result_count == 1
 
 
 def test_a_later_attempt_of_the_same_job_counts(write_report, run_import, target):

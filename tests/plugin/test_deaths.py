@@ -95,7 +95,7 @@ def test_push_after_a_kill_sends_each_result_once(
     assert {c: target.statuses()[c] for c in (101, victim, 106)} == {
         101: "1", victim: "2", 106: None
     }  # fmt: skip
-    assert {target.execution(c).results for c in (101, victim)} == {1}
+    assert {target.execution(c).result_count for c in (101, victim)} == {1}
     assert len(target.writes) == 1
 
 
@@ -175,7 +175,7 @@ def test_finished_results_survive_a_kill_and_are_sent_once(
         if executions[1000 + n].status != ("1" if n % 7 else "2")
     }
     assert set(wrong) <= {int(finished[-1])}
-    assert all(each.results <= 1 for each in executions.values())
+    assert all(each.result_count <= 1 for each in executions.values())
 
 
 @needs_xdist
@@ -200,7 +200,7 @@ def test_killed_xdist_run_is_sent_once(run_command, pytester, target, count):
     # Each worker was killed while it ran a test.
     assert len(wrong) <= 2
     assert all(each.comment.startswith("crashed") for each in wrong)
-    assert all(each.results <= 1 for each in executions)
+    assert all(each.result_count <= 1 for each in executions)
 
 
 def test_timeout_by_thread_leaves_a_journal(run_command, pytester, run_zephyr, target):

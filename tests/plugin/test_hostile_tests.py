@@ -179,7 +179,7 @@ def test_variable_of_a_finished_run_is_ignored(
     run_zephyr(subprocess=True, check_exit_code=False)
 
     assert target.statuses()[101] == "1"
-    assert target.execution(101).results == 1
+    assert target.execution(101).result_count == 1
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows starts another process")
@@ -354,7 +354,7 @@ def test_a_forked_process_neither_writes_nor_sends(pytester, run_zephyr, target,
     )
     ran = run_zephyr(subprocess=True, check_exit_code=False)
 
-    assert target.execution(101).results == target.execution(102).results == 1
+    assert target.execution(101).result_count == target.execution(102).result_count == 1
     assert target.statuses()[101] == target.statuses()[102] == "1"
     assert not target.execution(101).comment
     assert ran.text.count("2 reported (2 Pass)") == 1

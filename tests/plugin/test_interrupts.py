@@ -69,7 +69,7 @@ def push_unsent(
     executions = [
         each for each in target.sandbox.store.executions(target.phase) if each.status
     ]
-    assert {each.results for each in executions} == {runs}
+    assert {each.result_count for each in executions} == {runs}
     return {each.testcase_id: each.status for each in executions}
 
 

@@ -280,7 +280,7 @@ def test_second_run_writes_again_and_replaces_the_old_notes(
 
     assert target.execution(101).status == "1"
     assert "boom" not in target.execution(101).comment
-    assert target.execution(101).results == 2
+    assert target.execution(101).result_count == 2
 
 
 def test_notes_of_a_node_id_with_two_lines_are_replaced_by_a_pass(

@@ -122,7 +122,7 @@ def test_results_delivered_to_one_phase_can_be_sent_to_another(
 
     (in_other,) = store.executions(other)
     for execution in (in_other, target.execution(101)):
-        assert (execution.status, execution.results) == ("2", 1)
+        assert (execution.status, execution.result_count) == ("2", 1)
         assert [name for name, _, _ in execution.attachments] == ["a.txt"]
 
 
@@ -144,12 +144,12 @@ def test_results_delivered_to_one_server_can_be_sent_to_another(
                 )
         execution = other.store.execution(target.phase, 101)
         assert execution is not None
-        assert (execution.status, execution.results) == ("2", 1)
+        assert (execution.status, execution.result_count) == ("2", 1)
     again = run_command("push", journal, f"--zephyr-url={target.sandbox.url}", phase)
 
     assert again.ret == 0
     assert "1 test case: 1 reported before (1 Fail)" in again.text
-    assert target.execution(101).results == 1
+    assert target.execution(101).result_count == 1
 
 
 @pytest.mark.parametrize("first", ["red", "green"])
@@ -164,7 +164,7 @@ def test_jobs_that_a_flag_sends_to_one_phase_are_one_run(
     assert run_command("push", f"--zephyr-phase={target.phase}").ret == 0
 
     assert target.statuses()[101] == "2"
-    assert target.execution(101).results == 1
+    assert target.execution(101).result_count == 1
 
 
 def test_copy_of_a_delivered_journal_is_not_sent_again(
@@ -177,7 +177,7 @@ def test_copy_of_a_delivered_journal_is_not_sent_again(
     pushed = run_command("push", "copy")
 
     assert pushed.ret == 0
-    assert target.execution(101).results == 1
+    assert target.execution(101).result_count == 1
 
 
 def test_push_needs_no_values_for_placeholders_of_the_ini_file(
@@ -613,7 +613,7 @@ def test_a_session_that_only_skips_writes_nothing(pytester, run_zephyr, target):
     for name in ("test_1.py", "test_2.py", "test_2.py"):
         run_zephyr("--zephyr-run-key=K", name, check_exit_code=False)
 
-    assert target.execution(101).results == 1
+    assert target.execution(101).result_count == 1
 
 
 def test_result_is_as_old_as_its_own_session(
@@ -727,7 +727,7 @@ def test_session_sends_no_results_of_other_journals(
 
     assert "1 skipped" in ran.text
     assert target.statuses()[101] == "1"
-    assert target.execution(101).results == 2
+    assert target.execution(101).result_count == 2
 
 
 def test_damaged_journal_does_not_keep_others_of_its_run_from_being_sent(

@@ -177,7 +177,7 @@ def test_every_outcome_has_its_status(run_zephyr, target, args):
 
     executions = {case: target.execution(case) for case in STATUSES}
     assert {case: each.status for case, each in executions.items()} == STATUSES
-    assert {each.results for each in executions.values()} == {0, 1}
+    assert {each.result_count for each in executions.values()} == {0, 1}
     assert len(target.writes) == 1
 
 
@@ -223,7 +223,7 @@ def test_last_attempt_counts_and_notes_name_the_first_failure(
     assert target.statuses()[102] == "2"
     assert "after 3 attempts" in target.execution(101).comment
     assert "try 1 broke" in target.execution(101).comment
-    assert target.execution(101).results == 1
+    assert target.execution(101).result_count == 1
 
 
 @pytest.mark.skipif(pytest.version_tuple < (9, 0), reason="subtests came with pytest 9")
@@ -408,8 +408,8 @@ def test_last_failed_reports_only_what_ran(pytester, run_zephyr, target):
     run_zephyr("--lf", check_exit_code=False)
 
     assert target.statuses()[102] == "1"
-    assert target.execution(101).results == 1
-    assert target.execution(102).results == 2
+    assert target.execution(101).result_count == 1
+    assert target.execution(102).result_count == 2
 
 
 def test_timeout_by_signal_is_a_failure(pytester, run_zephyr, target):

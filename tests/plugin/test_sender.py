@@ -310,7 +310,7 @@ def test_sender_works_with_a_conftest_that_changes_the_process(
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert target.statuses()[101] == "1"
-    assert target.execution(101).results == 1
+    assert target.execution(101).result_count == 1
 
 
 def test_sys_path_may_contain_path_objects(pytester, run_python, target):
@@ -570,7 +570,7 @@ def test_kill_leaves_no_process_and_loses_no_result(
     target.sandbox.faults.clear()
     assert run_command("push").ret == 0
     assert target.statuses()[101] == "1"
-    assert target.execution(101).results == 1
+    assert target.execution(101).result_count == 1
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc")
@@ -594,7 +594,7 @@ def test_write_in_progress_at_a_kill_is_not_repeated(
 
     assert pushed.returncode == 0, pushed.stdout + pushed.stderr
     assert target.statuses()[101] == "1"
-    assert target.execution(101).results == 1
+    assert target.execution(101).result_count == 1
 
 
 def _command_line(pid: int) -> list[str]:

@@ -315,8 +315,8 @@ def test_unassigned_test_case_of_the_phase_is_assigned_and_not_added_again(
     """Other unassigned test cases stay unassigned."""
     store = target.sandbox.store
     add_cases(target, [201, 202, 203])
-    store.schedule_unassigned(target.phase, 201)
-    store.schedule_unassigned(target.phase, 202)
+    store.add_to_phase(target.phase, 201)
+    store.add_to_phase(target.phase, 202)
     pytester.makepyfile(
         """
         import pytest
@@ -775,7 +775,7 @@ PLANNED_AND_UNPLANNED = """
 def test_only_planned_tests_run(pytester, run_zephyr, target, workers):
     pytester.makepyfile(PLANNED_AND_UNPLANNED)
     add_cases(target, [201])
-    target.sandbox.store.schedule_unassigned(target.phase, 201)
+    target.sandbox.store.add_to_phase(target.phase, 201)
     ran = run_zephyr(
         "--zephyr-only-planned",
         *workers,

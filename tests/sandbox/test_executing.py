@@ -57,7 +57,7 @@ def test_every_row_gets_its_own_values(
     assert two["lastTestResult"]["releaseTestScheduleId"] == executions[1]
     assert two["versionId"] == "1"
     state = target.execution(2)
-    assert (state.status, state.comment, state.results) == ("2", "<b>\nno", 1)
+    assert (state.status, state.comment, state.result_count) == ("2", "<b>\nno", 1)
     third = target.execution(3)
     assert third.status is None
 
@@ -171,7 +171,7 @@ def test_notes_can_be_changed_alone(
     api.put(f"/execution/{executions[0]}", json={"notes": "later"})
 
     state = target.execution(1)
-    assert (state.comment, state.results, state.status) == ("later", 0, None)
+    assert (state.comment, state.result_count, state.status) == ("later", 0, None)
     assert (
         api.put(f"/execution/{executions[0]}", json={"notes": ""}).json()["comment"]
         == ""
@@ -257,4 +257,4 @@ def test_parallel_calls_lose_no_result(
         )
 
     assert answers == [200] * 4
-    assert {e.results for e in sandbox.store.executions(target.phase)} == {1}
+    assert {e.result_count for e in sandbox.store.executions(target.phase)} == {1}

@@ -187,7 +187,7 @@ def test_one_call_assigns_everything(
     tester: int,
 ) -> None:
     """Source -1 means every unassigned test case; with tester -10, anyone, it is assigned."""
-    sandbox.store.schedule_unassigned(target.phase, 101)
+    sandbox.store.add_to_phase(target.phase, 101)
     sandbox.store.schedule(target.phase, 102, tester=-10)
     path = f"/assignmenttree/{target.phase}/bulk/tree/{root}/from/-1/to/{tester}"
 
@@ -228,7 +228,7 @@ def test_modify_assigns_and_answers_executions(
     tester: int,
 ) -> None:
     """A repeated call answers the same executions."""
-    sandbox.store.schedule_unassigned(target.phase, 101)
+    sandbox.store.add_to_phase(target.phase, 101)
     (row,) = api.results(f"/testcase/planning/{root}")
     entry = {
         "cyclePhaseId": target.phase,
@@ -264,7 +264,7 @@ def test_cases_are_assigned_to_their_creators(
     sandbox: Sandbox, api: Api, target: SandboxTarget, folder: int, tester: int
 ) -> None:
     """The call assigns each test case to its creator, and answers how many it assigned."""
-    sandbox.store.schedule_unassigned(target.phase, 101)
+    sandbox.store.add_to_phase(target.phase, 101)
 
     assert api.post(f"/assignmenttree/{target.phase}/assign").json() == 1
     assert sandbox.store.executions(target.phase)[0].tester == tester

@@ -258,9 +258,7 @@ def test_summaries_count_what_a_release_and_a_project_have(
     store.add_user("ada", "secret")
     store.add_release(target.project, "Release 2")
     store.schedule_all(target.phase, [1, 2, 3])
-    store.schedule_unassigned(
-        target.phase, store.add_case(target.release, testcase_id=4)
-    )
+    store.add_to_phase(target.phase, store.add_case(target.release, testcase_id=4))
     requirement = store.add_requirement(target.release, "Users log in")
     store.add_requirement(target.release, "Users log out")
     store.add_defect(target.execution(1).id, "BUG-1")

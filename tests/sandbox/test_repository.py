@@ -318,7 +318,7 @@ def test_schedule_all_is_idempotent(sandbox: Sandbox, target: SandboxTarget) -> 
     """Missing test cases are created; no test case is scheduled twice."""
     store = sandbox.store
     store.add_case(target.release, testcase_id=5, alt="AUTH-1")
-    store.schedule_unassigned(target.phase, 5)
+    store.add_to_phase(target.phase, 5)
     for _ in range(2):
         store.schedule_all(target.phase, [5, 6, 6], ["AUTH-1", "AUTH-2"])
 

@@ -195,7 +195,7 @@ def default_folder(session: Session, release_id: int) -> Node:
     return roots[0] if roots else catalog.add_folder(session, release_id, "Test cases")
 
 
-def schedule_unassigned(session: Session, phase: int, testcase_id: int) -> int:
+def add_to_phase(session: Session, phase: int, testcase_id: int) -> int:
     root = catalog.root_of(session, phase)
     known = repository.known_testcases(session, [testcase_id])
     if testcase_id not in known:

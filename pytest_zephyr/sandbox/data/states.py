@@ -49,6 +49,6 @@ class ExecutionState:
     defects: tuple[str, ...]
 
     @property
-    def results(self) -> int:
-        """How often it was executed."""
+    def result_count(self) -> int:
+        """How often the test case was executed."""
         return len(self.history)

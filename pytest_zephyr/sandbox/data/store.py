@@ -270,10 +270,10 @@ class Store:
             repository.set_steps(session, versions[0], [{"step": s} for s in steps])
             return testcase_id
 
-    def schedule_unassigned(self, phase: int, testcase_id: int) -> int:
-        """Put a test case into *phase*, unassigned; returns the placement's id."""
+    def add_to_phase(self, phase: int, testcase_id: int) -> int:
+        """Put a test case into *phase*, unassigned; return the placement's id."""
         with self.database.writing() as session:
-            return seeding.schedule_unassigned(session, phase, testcase_id)
+            return seeding.add_to_phase(session, phase, testcase_id)
 
     def schedule(
         self, phase: int, testcase_id: int, *, tester: int | None = None
@@ -283,7 +283,7 @@ class Store:
         The tester is the first user by default.
         """
         with self.database.writing() as session:
-            placement = seeding.schedule_unassigned(session, phase, testcase_id)
+            placement = seeding.add_to_phase(session, phase, testcase_id)
             tester = seeding.first_user(session).id if tester is None else tester
             return planning.assign(session, phase, {placement: tester})[0]
 
