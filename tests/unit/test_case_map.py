@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+import re
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +26,7 @@ IDS = CaseIdParser("(?:TC-?)?")
 
 @pytest.fixture
 def read(tmp_path):
-    """Read a mapping file with this content."""
+    """Return a function that writes a mapping file and reads it."""
 
     def call(content: str | bytes, name: str = "map.csv") -> CaseMap:
         path = tmp_path / name
@@ -58,8 +59,8 @@ METHOD = "tests/test_a.py::TestB::test_y[1,2]"
         f'{FUNCTION} , 101\r"{METHOD}", "102\nalt:AUTH-1"',
     ],
     ids=[
-        *("commas", "crlf", "excel", "comma_in_list", "semicolon_in_list"),
-        *("tabs", "heading", "comments", "old_mac"),
+        *("commas", "crlf", "excel", "comma in list", "semicolon in list"),
+        *("tabs", "heading", "comments and blank rows", "old mac"),
     ],
 )
 def test_csv_of_common_programs_is_read(read, content):
@@ -79,7 +80,7 @@ def test_csv_of_common_programs_is_read(read, content):
         f'[{{"test": "{FUNCTION}", "case": 101}}, {{"pattern": "{METHOD}", "cases": [102, "alt:AUTH-1"]}}]',
         f'\ufeff{{"{FUNCTION}": 101, "{METHOD}": 102, "{METHOD}": "alt:AUTH-1"}}',
     ],
-    ids=["object", "texts", "lists", "objects", "repeated_key"],
+    ids=["object", "texts", "lists", "objects", "repeated key"],
 )
 def test_json_is_read(read, content):
     case_map = read(content, "map.JSON")
@@ -124,7 +125,7 @@ def test_json_is_read(read, content):
         ),
     ],
 )
-def test_invalid_rows_of_a_csv_file_are_named(read, content, problem):
+def test_a_problem_in_a_csv_file_is_reported_with_its_line(read, content, problem):
     with pytest.raises(SettingsError) as raised:
         read(content)
 
@@ -157,7 +158,7 @@ def test_invalid_rows_of_a_csv_file_are_named(read, content, problem):
         ('{"a": 1,}', ": line 1 column "),
     ],
 )
-def test_invalid_rows_of_a_json_file_are_named(read, content, problem):
+def test_a_problem_in_a_json_file_is_reported(read, content, problem):
     with pytest.raises(SettingsError) as raised:
         read(content, "map.json")
 
@@ -174,7 +175,9 @@ def test_problems_are_listed_together_up_to_twenty(read):
     assert lines[20].startswith("and 10 more in ")
 
 
-@pytest.mark.parametrize("make", [Path.mkdir, lambda path: None], ids=["dir", "none"])
+@pytest.mark.parametrize(
+    "make", [Path.mkdir, lambda path: None], ids=["directory", "missing"]
+)
 def test_a_path_that_is_not_a_file_is_an_error(tmp_path, make):
     make(tmp_path / "map.csv")
 
@@ -227,16 +230,14 @@ def map_of(*rows: str) -> CaseMap:
         ("a.py::t[日本]", "a.py::t[日本]", True),
     ],
 )
-def test_pattern_matches(pattern, name, expected):
-    """Only ``*`` is special, and parameters may be written as in the source."""
+def test_only_a_star_is_special_in_a_pattern(pattern, name, expected):
+    """Parameters may be written as in the source, or escaped as in the node id."""
     assert cases_of(map_of(pattern), name) == ((1,) if expected else ())
 
 
 @deterministic
 @given(st.text("ab*:", min_size=1), st.text("ab:"))
 def test_a_glob_matches_what_a_regular_expression_does(pattern, name):
-    import re
-
     expected = re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name)
 
     assert bool(cases_of(map_of(pattern), name)) == bool(expected)
@@ -264,6 +265,7 @@ def test_rows_with_the_same_pattern_are_merged_and_repetitions_are_named(read):
 
 
 def test_rows_without_effect_are_named(read):
+    """A row is not named if its tests were not selected."""
     case_map = read("a,101\nb*,102\nc,\nd,103\n")
     cases_of(case_map, "a")
 

@@ -230,8 +230,8 @@ def test_a_service_names_build_branch_and_commit(environ, build, branch, commit)
             "https://jenkins.example/job/pay/7/",
             id="credential is removed",
         ),
-        pytest.param({"BUILD_URL": "file:///etc/passwd"}, "", id="no page"),
-        pytest.param({"BUILD_URL": "http://[broken"}, "", id="no address"),
+        pytest.param({"BUILD_URL": "file:///etc/passwd"}, "", id="path of a file"),
+        pytest.param({"BUILD_URL": "http://[broken"}, "", id="invalid address"),
         pytest.param(
             {"GITHUB_SERVER_URL": "https://github.com"},
             "",
@@ -240,5 +240,6 @@ def test_a_service_names_build_branch_and_commit(environ, build, branch, commit)
         pytest.param({}, "", id="none"),
     ],
 )
-def test_a_service_has_a_page_of_the_job(environ, url):
+def test_a_service_names_the_page_of_the_job(environ, url):
+    """Only an address of a web page is used."""
     assert ci.job_url(environ) == url

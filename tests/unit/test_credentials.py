@@ -1,4 +1,4 @@
-"""Where the credential comes from, and which ones are invalid."""
+"""Where the credential comes from, which ones are invalid, and what is hidden."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ TOKEN = {"ZEPHYR_TOKEN": SECRET}
     ],
 )
 def test_a_credential_is_chosen_by_auth(environ, expected):
-    """`auto` is the token if there is one, else the user."""
+    """`auto` is the token if there is one, else basic login; the sandbox needs neither."""
     assert parts_of(credential_from(**environ)) == expected
 
 
@@ -103,7 +103,7 @@ def test_a_token_is_read_from_a_file(token_file):
     ids=["flag", "environment", "ini file"],
 )
 def test_only_a_flag_makes_a_file_override_the_environment(token_file, place, token):
-    """A flag overrides a variable, and a variable overrides files."""
+    """The token in a variable overrides a file that a variable or an ini file names."""
     text = str(token_file)
     sources = OptionSources(
         flags={"token_file": text} if place == "flag" else {},
@@ -171,7 +171,7 @@ def test_a_directory_as_token_file_is_an_error(tmp_path):
     ids=oct,
 )
 def test_a_token_file_that_others_can_read_causes_a_warning(token_file, mode, warned):
-    """It is used; the warning says how to fix it."""
+    """The file is used; the warning says how to fix its mode."""
     token_file.chmod(mode)
     settings = resolve(OptionSources(environ={"ZEPHYR_TOKEN_FILE": str(token_file)}))
 
@@ -185,8 +185,8 @@ def test_a_token_file_that_others_can_read_causes_a_warning(token_file, mode, wa
 @pytest.mark.parametrize(
     "token", [f"{SECRET} x", f"{SECRET}\x00", f"{SECRET}é", f"{SECRET}\nx"]
 )
-def test_a_token_that_no_header_can_have_is_rejected_without_showing_it(token):
-    """The HTTP library would send it wrong, or show it in an error."""
+def test_a_token_that_cannot_be_sent_is_rejected_without_showing_it(token):
+    """The HTTP library would send another token, or show this one in an error."""
     message = error_message(ZEPHYR_TOKEN=token)
 
     assert message.startswith("the token in ZEPHYR_TOKEN has a space, a line break")
@@ -199,21 +199,29 @@ def test_a_token_that_no_header_can_have_is_rejected_without_showing_it(token):
     [
         pytest.param("ada", "", ["ZEPHYR_PASSWORD is not set"], id="no password"),
         pytest.param("", SECRET, ["ZEPHYR_USERNAME is not set"], id="no user"),
-        pytest.param("adä", SECRET, ["Use an API token: set ZEPHYR_TOKEN."], id="user"),
         pytest.param(
-            "ada", f"{SECRET}ß", ["ZEPHYR_PASSWORD has a character"], id="password"
+            "adä",
+            SECRET,
+            ["Use an API token: set ZEPHYR_TOKEN."],
+            id="user outside ASCII",
+        ),
+        pytest.param(
+            "ada",
+            f"{SECRET}ß",
+            ["ZEPHYR_PASSWORD has a character"],
+            id="password outside ASCII",
         ),
         pytest.param(
             "adä",
             f"{SECRET}ß",
             ["ZEPHYR_USERNAME has", "ZEPHYR_PASSWORD has"],
-            id="both",
+            id="both outside ASCII",
         ),
         pytest.param("a:da", SECRET, ["ZEPHYR_USERNAME has a colon"], id="colon"),
         pytest.param("ada", f"{SECRET}\n", ["a control character"], id="line break"),
     ],
 )
-def test_a_user_name_or_password_that_cannot_be_sent_is_rejected(
+def test_a_user_name_or_password_that_is_missing_or_invalid_is_rejected(
     kind, username, password, reasons
 ):
     """The message has the variable and what to do, not the value."""

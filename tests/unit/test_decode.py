@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from datetime import date
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,12 +28,12 @@ from tests.unit.make import deterministic
         pytest.param(True, None, id="true"),
         pytest.param(7.5, None, id="fraction"),
         pytest.param("7.5", None, id="fraction as text"),
-        pytest.param(float("nan"), None, id="not a number"),
+        pytest.param(float("nan"), None, id="NaN"),
         pytest.param(float("inf"), None, id="infinity"),
         pytest.param("", None, id="empty"),
         pytest.param("-", None, id="dash"),
         pytest.param("--7", None, id="two dashes"),
-        pytest.param("7-", None, id="dash behind"),
+        pytest.param("7-", None, id="dash after a digit"),
         pytest.param("2026-11-23", None, id="date"),
         pytest.param("seven", None, id="word"),
         pytest.param("٧", None, id="digit of another script"),
@@ -55,7 +55,7 @@ def test_ids_come_as_numbers_or_digits(value, number):
         pytest.param(1, "1", id="number"),
         pytest.param(1.0, "1", id="whole float"),
         pytest.param(None, "", id="null"),
-        pytest.param(False, "", id="truth value"),
+        pytest.param(False, "", id="boolean"),
         pytest.param(["a"], "", id="list"),
         pytest.param({}, "", id="object"),
     ],
@@ -66,20 +66,42 @@ def test_a_text_comes_as_a_text_or_a_number(value, text):
 
 
 @pytest.mark.parametrize(
-    ("value", "default", "truth"),
+    ("value", "default", "expected"),
     [
         pytest.param(True, False, True, id="true"),
         pytest.param(False, True, False, id="false"),
         pytest.param("true", False, True, id="text"),
         pytest.param(" False ", True, False, id="text in another case"),
         pytest.param(None, True, True, id="missing"),
-        pytest.param(1, False, False, id="number is no truth value"),
+        pytest.param(1, False, False, id="number"),
         pytest.param("yes", True, True, id="another word"),
     ],
 )
-def test_a_truth_value_comes_as_a_boolean_or_a_word(value, default, truth):
+def test_a_boolean_comes_as_a_boolean_or_a_word(value, default, expected):
     """Other values give the default."""
-    assert decode.boolean(value, default=default) is truth
+    assert decode.boolean(value, default=default) is expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("11/01/2019", date(2019, 11, 1)),
+        ("2019-11-01", date(2019, 11, 1)),
+        (" 3/5/2025 ", date(2025, 3, 5)),
+        # Midnight in California, and midnight in a British summer.
+        (1572591600000, date(2019, 11, 1)),
+        ("1743375600000", date(2025, 3, 31)),
+        ("13/45/2019", None),
+        ("soon", None),
+        (None, None),
+        (True, None),
+        (10**30, None),
+    ],
+    ids=str,
+)
+def test_a_date_comes_as_a_text_or_in_milliseconds(value, expected):
+    """Other values give `None`."""
+    assert decode.date(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -98,8 +120,10 @@ def test_a_truth_value_comes_as_a_boolean_or_a_word(value, default, truth):
             [{"results": [{"id": 1}, {"id": 2}]}], [1, 2], id="envelope in a list"
         ),
         pytest.param([{"results": []}], [], id="empty envelope in a list"),
-        pytest.param([1, None, {"id": 2}, "x"], [2], id="odd rows in a list"),
-        pytest.param({"results": [None, {"id": 2}]}, [2], id="odd rows in an envelope"),
+        pytest.param([1, None, {"id": 2}, "x"], [2], id="other rows in a list"),
+        pytest.param(
+            {"results": [None, {"id": 2}]}, [2], id="other rows in an envelope"
+        ),
     ],
 )
 def test_a_list_comes_bare_or_in_an_envelope(payload, ids):
@@ -138,11 +162,11 @@ JSON = st.recursive(
 
 @deterministic
 @given(JSON | st.text(st.sampled_from("-0123456789. ")))
-def test_odd_values_raise_no_error(value: object) -> None:
+def test_no_value_raises_an_error(value: object) -> None:
     """Every function returns a value of its type for any JSON value."""
-    json.dumps(value)
-
     assert isinstance(decode.integer(value), int | None)
     assert isinstance(decode.text(value), str)
     assert isinstance(decode.boolean(value, default=True), bool)
+    assert isinstance(decode.date(value), date | None)
+    assert isinstance(decode.mapping(value), dict)
     assert isinstance(decode.rows(value), list | None)

@@ -24,7 +24,7 @@ from tests.unit.make import result
 PLACE = "phase R1 > Nightly > Smoke"
 
 
-def refusals(changes: Changes) -> list[str]:
+def refusal_reasons(changes: Changes) -> list[str]:
     return [each.reason for each in changes.refused]
 
 
@@ -72,7 +72,7 @@ def test_an_ambiguous_alt_id_is_refused_with_the_ids_to_use():
     rows = [execution(1, 102, alt="A-1"), execution(2, 101, alt="A-1")]
     changes = compute([result("A-1")], rows, PLACE)
 
-    (reason,) = refusals(changes)
+    (reason,) = refusal_reasons(changes)
 
     assert reason == (
         f"the Alt ID 'A-1' belongs to several test cases in {PLACE} (101, 102);"
@@ -96,7 +96,7 @@ def test_a_result_with_a_problem_is_refused():
         [result(status=None, problem="no such status")], [execution()], PLACE
     )
 
-    assert refusals(changes) == ["no such status"]
+    assert refusal_reasons(changes) == ["no such status"]
     assert (changes.writes, changes.skipped) == ([], [])
 
 
@@ -295,9 +295,9 @@ def test_a_second_push_writes_nothing(results, executions):
 
 @deterministic
 @given(RESULTS, EXECUTIONS, st.randoms(use_true_random=False))
-def test_order_of_rows_makes_no_difference(results, executions, random):
+def test_order_of_rows_makes_no_difference(results, executions, chance):
     """The server may list a phase in any order."""
-    shuffled = random.sample(executions, len(executions))
+    shuffled = chance.sample(executions, len(executions))
 
     assert compute(results, shuffled, PLACE) == compute(results, executions, PLACE)
 

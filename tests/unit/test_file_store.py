@@ -21,7 +21,6 @@ from pytest_zephyr.journal.file_store import read_copy
 from pytest_zephyr.journal.file_store import remove_unnamed
 from pytest_zephyr.results.evidence import File
 from pytest_zephyr.results.evidence import LeftOutItem
-from pytest_zephyr.text import format_size
 from tests.unit.make import deterministic
 
 
@@ -199,11 +198,3 @@ def test_any_name_can_be_sent_when_it_is_cleaned(name: str) -> None:
     assert 0 < len(cleaned) <= 200
     assert not set(cleaned) & set('/\\"\r\n\0')
     cleaned.encode()
-
-
-@pytest.mark.parametrize(
-    ("size", "shown"),
-    [(0, "0"), (1023, "1023"), (1024, "1K"), (10 * 1024**2, "10M"), (1536, "1.5K")],
-)
-def test_a_size_is_shown_as_people_write_it(size, shown):
-    assert format_size(size) == shown

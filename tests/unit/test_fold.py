@@ -94,7 +94,6 @@ OUTCOMES: dict[str, tuple[Sequence[Record], Outcome]] = {
         [START, SETUP, report("call", xfail=True), TEARDOWN, END],
         Outcome.XPASSED,
     ),
-    "strict xpass": ([START, SETUP, FAILED_CALL, TEARDOWN, END], Outcome.FAILED),
     "rerun that passes": (
         [START, SETUP, RERUN, TEARDOWN, START, *again(SETUP, CALL, TEARDOWN), END],
         Outcome.PASSED,
@@ -252,11 +251,11 @@ def test_records_of_a_test_fold_into_its_outcome(records, outcome):
         pytest.param(report("???", "rerun"), None, id="crash that is repeated"),
         pytest.param(report("call", "nonsense"), None, id="unknown outcome"),
         pytest.param(CRASH, Outcome.CRASHED, id="crash"),
-        pytest.param(report("collect", "failed"), Outcome.ERROR, id="unknown part"),
+        pytest.param(report("collect", "failed"), Outcome.ERROR, id="unknown when"),
     ],
 )
-def test_some_reports_have_no_outcome(given_report, outcome):
-    """Only a report that pytest counts in the terminal decides the outcome."""
+def test_passed_setups_and_repeated_attempts_have_no_outcome(given_report, outcome):
+    """A crash has one, and so has a failure that has another *when*."""
     assert classify(given_report) is outcome
 
 
@@ -317,20 +316,19 @@ def test_last_attempt_counts_for_duration_and_failures():
 @pytest.mark.parametrize(
     ("crashes", "attempts"),
     [
-        pytest.param([CRASH], 2, id="last attempt"),
+        pytest.param([CRASH], 2, id="not repeated"),
         pytest.param([replace(CRASH, outcome="rerun")], 2, id="repeated"),
         pytest.param([replace(CRASH, outcome="rerun"), CRASH], 3, id="two crashes"),
     ],
 )
-def test_crash_after_a_rerun_ended_the_next_attempt(crashes, attempts):
-    """The report of a crash has no attempt number: after a rerun it is the next one."""
+def test_a_crash_after_a_rerun_belongs_to_the_next_attempt(crashes, attempts):
+    """The report of a crash has no attempt number."""
     (folded,) = fold([*on("gw0", SETUP, RERUN, TEARDOWN), START, *crashes, END])
 
     assert folded.attempts == attempts
 
 
-def test_late_failure_of_an_earlier_attempt_changes_nothing():
-    """A late report of an earlier attempt decides nothing."""
+def test_a_late_failure_of_an_earlier_attempt_changes_nothing():
     (folded,) = fold(
         [
             RERUN,
@@ -403,7 +401,7 @@ def test_each_worker_adds_its_time():
 
 
 def test_every_node_has_a_result_of_its_own():
-    """Every node id has its own result, in the order of first appearance."""
+    """The results are in the order in which the nodes first appear."""
     folded = fold(
         [
             Item("a"),
@@ -422,7 +420,7 @@ def test_every_node_has_a_result_of_its_own():
     ]
 
 
-# Any records
+# Properties that hold for any records
 
 REPORTS_BY_NODE_AND_WORKER = st.lists(
     st.tuples(
@@ -455,7 +453,7 @@ def test_order_between_workers_makes_no_difference(
     ended: bool,
     chance: random.Random,
 ) -> None:
-    """Only the order within one test on one worker counts, the rest may interleave."""
+    """Only the order within one test on one worker counts; the rest may interleave."""
     queues: list[list[Record]] = [
         [replace(each, nodeid=nodeid, worker=worker) for each in reports]
         for nodeid, worker, reports in reports_by_node_and_worker

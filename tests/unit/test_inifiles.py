@@ -33,7 +33,7 @@ def write_files(directory: Path, **files: str) -> None:
 
 @pytest.mark.parametrize(("name", "content"), FILES.items(), ids=FILES)
 def test_every_file_that_pytest_reads_is_read(tmp_path, name, content):
-    """Found by search, or named as with `pytest -c`."""
+    """The search finds it, and it can be named as with `pytest -c`."""
     write_files(tmp_path, **{name: content})
 
     for ini in (inifiles.find(tmp_path), inifiles.load(tmp_path / name)):
@@ -59,7 +59,7 @@ def test_files_are_tried_in_pytests_order(tmp_path, first):
     ],
 )
 def test_a_file_without_a_section_for_pytest_is_skipped(tmp_path, name, content):
-    """The search continues in this directory and above."""
+    """The search continues in the directories above it."""
     below = tmp_path / "below"
     below.mkdir()
     write_files(tmp_path, **{"pytest.ini": INI})
@@ -105,7 +105,7 @@ def test_the_closest_directory_wins(tmp_path):
 
 
 def test_without_a_file_there_are_no_options(tmp_path):
-    """The root is the directory where the search began."""
+    """The path is then one in the directory where the search began."""
     ini = inifiles.find(tmp_path)
 
     assert dict(ini.options) == {}
@@ -178,7 +178,7 @@ def test_toml_values_keep_their_types(tmp_path, table):
     ],
 )
 def test_a_file_of_any_name_can_be_named(tmp_path, name, content):
-    """As with `pytest -c`, the suffix says what it is."""
+    """As with `pytest -c`, the suffix says how it is read."""
     write_files(tmp_path, **{name: content})
 
     assert inifiles.load(tmp_path / name).options["zephyr_phase"] == "Smoke"

@@ -1,4 +1,4 @@
-"""Which results of a test count: that of the last attempt of each job."""
+"""Which results of a test count, and what makes sessions attempts of one job."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
+from pytest_zephyr.config import job as config_job
 from pytest_zephyr.config.job import identify_job
 from pytest_zephyr.config.job import note_added_variables
 from pytest_zephyr.config.job import significant_arguments
@@ -17,7 +18,6 @@ from pytest_zephyr.config.job import without_added_variables
 from pytest_zephyr.results.jobs import Job
 from pytest_zephyr.results.jobs import merge_sessions
 from pytest_zephyr.results.jobs import Session
-from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.records import Outcome
 from tests.unit.make import deterministic
 from tests.unit.make import failure
@@ -111,11 +111,12 @@ def test_a_session_that_was_killed_after_another_ended_is_another_job():
 @pytest.mark.parametrize(
     ("first", "second", "is_repetition"),
     [(1, 2, True), (1, 3, True), (2, 1, True), (1, 1, False), (0, 2, False)],
+    ids=["next", "after a gap", "higher began first", "equal", "not numbered"],
 )
 def test_an_attempt_that_the_ci_service_numbers_may_run_on_another_host(
     first, second, is_repetition
 ):
-    """The higher number is the later attempt, in any order of reading."""
+    """The higher number is the later attempt, even if it started earlier."""
     failed_session = session("a", FAILED, 0, replace(JOB, host="x", attempt=first))
     passed_session = session("b", PASSED, 5, replace(JOB, host="y", attempt=second))
     expected = [FAILED] if first > second > 0 else [PASSED]
@@ -131,11 +132,11 @@ def test_a_repetition_replaces_one_of_several_jobs_that_look_alike():
     again = replace(JOB, host="z", attempt=2)
     passed = session("c", PASSED, 50, again)
 
-    one_red = session("a", PASSED, 0, jobs[0]), session("b", FAILED, 0, jobs[1])
-    assert outcomes(*one_red, passed) == [PASSED, PASSED]
-    both_red = session("a", FAILED, 0, jobs[0]), session("b", FAILED, 0, jobs[1])
-    assert outcomes(*both_red, passed) == [FAILED, PASSED]
-    assert outcomes(*both_red, passed, session("d", PASSED, 55, again)) == [
+    one_failed = session("a", PASSED, 0, jobs[0]), session("b", FAILED, 0, jobs[1])
+    assert outcomes(*one_failed, passed) == [PASSED, PASSED]
+    both_failed = session("a", FAILED, 0, jobs[0]), session("b", FAILED, 0, jobs[1])
+    assert outcomes(*both_failed, passed) == [FAILED, PASSED]
+    assert outcomes(*both_failed, passed, session("d", PASSED, 55, again)) == [
         PASSED,
         PASSED,
     ]
@@ -165,10 +166,10 @@ def test_a_repetition_replaces_all_tests_of_one_job():
 
 def test_the_merged_result_counts_all_attempts_and_has_their_first_failure():
     """Its outcome is that of the last attempt."""
-    first = failure("call", "one", "")
+    first = failure("call", "one")
     sessions = [
         session("a", FAILED, 0, failures=(first,)),
-        session("b", FAILED, 10, failures=(failure("call", "two", ""),), attempts=2),
+        session("b", FAILED, 10, failures=(failure("call", "two"),), attempts=2),
         session("c", PASSED, 20),
     ]
     (merged,) = merge_sessions(sessions).nodes
@@ -176,6 +177,13 @@ def test_the_merged_result_counts_all_attempts_and_has_their_first_failure():
     assert (merged.outcome, merged.attempts) == (PASSED, 4)
     assert merged.earlier_failure == first
     assert merge_sessions(sessions).replaced == {("a", "b"): 1, ("b", "c"): 1}
+
+
+def test_two_nodes_of_one_session_are_not_attempts():
+    """They are results of different tests, so both count."""
+    nodes = [node(FAILED, "a"), node(PASSED, "b")]
+
+    assert len(merge_sessions([Session("s", JOB, 0, 1, nodes)]).nodes) == 2
 
 
 def test_the_differences_between_two_jobs_are_named():
@@ -222,11 +230,8 @@ def test_order_of_reading_makes_no_difference(sessions, chance):
 # The properties of a job
 
 
-DIRECTORIES: dict[str, Any] = {"root": Path("/w"), "cwd": Path("/w")}
-
-
-def job(environ: dict[str, str], *arguments: str) -> Job:
-    return identify_job(environ, arguments=arguments, **DIRECTORIES)
+def job(environ: dict[str, str]) -> Job:
+    return identify_job(environ, root=Path("/w"), cwd=Path("/w"), arguments=())
 
 
 @pytest.mark.parametrize(
@@ -322,13 +327,6 @@ def test_a_job_has_no_values_of_variables():
     assert "chrome" not in repr(identified)
 
 
-def test_two_nodes_of_one_session_are_not_attempts():
-    """Results with different node ids are results of different tests: both count."""
-    nodes: list[NodeResult] = [node(FAILED, "a"), node(PASSED, "b")]
-
-    assert len(merge_sessions([Session("s", JOB, 0, 1, nodes)]).nodes) == 2
-
-
 def test_an_attempt_without_the_name_of_its_job_is_ignored():
     """GitLab repeats a job as a new job, so its attempt number is the job's id.
 
@@ -338,8 +336,9 @@ def test_an_attempt_without_the_name_of_its_job_is_ignored():
     assert job({"CI_JOB_ID": "7", "CI_JOB_NAME": "e2e"}).attempt == 7
 
 
-def test_variables_that_tests_add_to_the_environment_are_left_out():
+def test_variables_that_tests_add_to_the_environment_are_left_out(monkeypatch):
     """A changed variable stays: the caller of pytest.main may have changed it."""
+    monkeypatch.setattr(config_job, "_added_variables", {})
     note_added_variables({"A": "1"}, {"A": "2", "_MPLBACKEND": "Agg"})
 
     assert without_added_variables({"A": "2", "_MPLBACKEND": "Agg"}) == {"A": "2"}

@@ -103,7 +103,7 @@ def one_case(outcomes: list[Outcome], **status_map: str) -> CaseResult:
     ],
 )
 def test_worst_status_decides(outcomes, status_map, outcome, status):
-    """The order is Fail, Blocked, any custom status, Pass; then those without a status."""
+    """The order is Fail, Blocked, any other status, Pass; then those without a status."""
     case_result = one_case(outcomes, **status_map)
 
     assert (case_result.outcome, case_result.status) == (outcome, status)
@@ -195,7 +195,7 @@ def test_tests_without_a_case_are_listed_apart():
         pytest.param(result(status=FAIL), id="status"),
         pytest.param(result(status=None), id="no status"),
         pytest.param(result(milliseconds=121), id="milliseconds"),
-        pytest.param(result(at=1_001), id="end"),
+        pytest.param(result(at=1_001), id="time of the end"),
         pytest.param(result(notes="passed"), id="notes"),
     ],
 )
@@ -299,10 +299,10 @@ NODES = st.lists(
 
 @deterministic
 @given(NODES, st.randoms(use_true_random=False))
-def test_order_of_tests_makes_no_difference(nodes, random):
+def test_order_of_tests_makes_no_difference(nodes, chance):
     """Status, time and notes of a case do not depend on the order of its tests."""
     shuffled = list(nodes)
-    random.shuffle(shuffled)
+    chance.shuffle(shuffled)
 
     assert planned_values(shuffled) == planned_values(nodes)
 

@@ -163,14 +163,14 @@ def test_the_same_state_has_the_same_stamp():
         pytest.param(
             {"lastTestResult": {"executionDate": 5}}, True, id="time of the result"
         ),
-        pytest.param({"lastModifiedOn": 5}, True, id="time of the row"),
+        pytest.param({"lastModifiedOn": 5}, True, id="time of the last change"),
         pytest.param(
             {"lastTestResult": {"executionStatus": "1"}}, False, id="status only"
         ),
         pytest.param({"status": "1"}, False, id="status of the row"),
     ],
 )
-def test_the_stamp_is_reliable_with_the_id_or_time_of_a_result(row, is_reliable):
+def test_a_stamp_is_reliable_if_it_depends_on_an_id_or_a_time(row, is_reliable):
     """Without them, a second result of the same status has the same stamp."""
     entity = readers.execution({"id": 1, **row})
 
@@ -217,6 +217,54 @@ def test_the_release_of_the_repository_is_hidden():
     )
 
 
+CASE = {"id": "2024", "testcaseId": 2016, "name": "N", "externalId": " A-1 "}
+
+
+def test_the_three_ids_of_a_case_are_read():
+    entity = readers.placement({"id": "2025", "tcrCatalogTreeId": 8, "testcase": CASE})
+
+    assert entity is not None
+    assert (entity.case, entity.version, entity.id, entity.folder) == (
+        2016,
+        2024,
+        2025,
+        8,
+    )
+    assert entity.alt == "A-1"
+
+
+@pytest.mark.parametrize("missing", ["id", "testcaseId"])
+def test_a_case_that_lacks_an_id_is_read_as_none(missing):
+    case = {key: value for key, value in CASE.items() if key != missing}
+
+    assert readers.placement({"id": 1, "testcase": case}) is None
+
+
+@pytest.mark.parametrize(
+    ("row", "assigned"),
+    [
+        ({"tct": {"id": 5, "testcase": CASE}}, False),
+        ({"tct": {"id": 5}, "testcase": CASE, "rts": None}, False),
+        ({"tct": {"id": 5}, "testcase": CASE, "rts": {"id": "9"}}, True),
+    ],
+    ids=["inside", "beside", "assigned"],
+)
+def test_a_planning_row_has_its_case_inside_or_beside_the_placement(row, assigned):
+    entity = readers.phase_row(row)
+
+    assert entity is not None
+    assert (entity.placement.case, entity.assigned) == (2016, assigned)
+
+
+def test_folders_are_walked_from_the_root():
+    entity = readers.folder(
+        {"id": 1, "name": "a", "categories": [{"id": 2, "categories": [{"id": 3}]}, {}]}
+    )
+
+    assert entity is not None
+    assert [each.id for each in entity.walk()] == [1, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
@@ -243,7 +291,7 @@ def test_the_release_of_the_repository_is_hidden():
         pytest.param("7", [], id="number"),
     ],
 )
-def test_statuses_are_read_from_the_text_of_a_preference(value, expected):
+def test_statuses_are_read_from_the_value_of_a_preference(value, expected):
     """Entries that cannot be read are left out."""
     assert readers.statuses({"value": value}) == expected
 
@@ -254,7 +302,7 @@ def test_a_preference_of_another_shape_has_no_statuses(payload):
     assert readers.statuses(payload) == []
 
 
-ODD_VALUES = st.recursive(
+VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
     lambda inner: (
         st.lists(inner, max_size=2)
@@ -268,20 +316,23 @@ ODD_VALUES = st.recursive(
 
 
 @deterministic
-@given(
-    st.dictionaries(st.sampled_from([*ROW, "name", "cyclePhases", "value"]), ODD_VALUES)
-)
-def test_odd_rows_raise_no_error(row: dict[str, Any]) -> None:
+@given(st.dictionaries(st.sampled_from([*ROW, "name", "cyclePhases", "value"]), VALUES))
+def test_no_row_raises_an_error(row: dict[str, Any]) -> None:
     """A row is read or left out, and reading it again gives an equal entity."""
     for read in (
         readers.execution,
+        readers.execution_state,
         readers.project,
         readers.release,
         readers.folder,
         readers.placement,
+        readers.phase,
         readers.phase_row,
         readers.cycle,
         readers.user,
         readers.statuses,
+        readers.case_step,
+        readers.uploaded,
+        readers.attachment,
     ):
         assert read(row) == read(copy.deepcopy(row))

@@ -14,7 +14,6 @@ from pytest_zephyr.secret import HIDDEN
 from pytest_zephyr.secret import mask_userinfo
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.secret import Secret
-from pytest_zephyr.text import one_line
 
 
 VALUE = "s3cr3t-t0ken"
@@ -150,18 +149,3 @@ def test_has_secret_finds_secrets_in_json(secret):
 def test_the_repr_of_a_scrubber_hides_secrets():
     """The `repr` of an object that has a scrubber may be shown."""
     assert VALUE not in repr(Scrubber([VALUE]))
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("größe ✓", "größe ✓"),
-        ("a\nb\tc", "a\\nb\\tc"),
-        ("\x1b]0;title\x07", "\\x1b]0;title\\x07"),
-        ("half \ud800", "half \\ud800"),
-        ("\u202eabc\x00", "\\u202eabc\\x00"),
-    ],
-)
-def test_one_line_escapes_control_characters(text, shown):
-    """Names of tests and files may have any characters."""
-    assert one_line(text) == shown
