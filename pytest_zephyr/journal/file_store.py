@@ -225,9 +225,9 @@ def read_copy(path: Path, size: int) -> Iterator[bytes]:
 
 
 def remove_unnamed(directory: Path, named: Collection[str]) -> None:
-    """Remove the old copies in *directory* whose digests are not in *named*.
+    """Remove old copies from *directory*: those not in *named*, and unfinished ones.
 
-    No other file is removed.
+    *named* are digests. Other files are not removed.
     """
     oldest_kept = time.time() - _GRACE_SECONDS
     with suppress(OSError):

@@ -198,7 +198,7 @@ def passed_text(nodeid: str, duration: int, worker: str = "") -> str:
 
 
 def line_of(entry: object) -> dict[str, Any]:
-    """Return the line of any *entry*, with the present time if its own is missing."""
+    """Return the line of any *entry*; for `_DATED_TYPES` a missing time is added."""
     value = entry.value if isinstance(entry, evidence.EvidenceEntry) else entry
     line = {"kind": _KINDS[type(value)], **codec.to_json(entry)}
     if value is not entry:
@@ -214,7 +214,7 @@ def line_of(entry: object) -> dict[str, Any]:
 def read_header(line: Mapping[str, Any], path: Path) -> Header:
     """Read a header; a wrong value, perhaps edited by hand, counts as missing.
 
-    Raises JournalError if the format is newer than `FORMAT_VERSION`.
+    Raises JournalError if the format is missing or newer than `FORMAT_VERSION`.
     """
     version = line.get("format")
     if not isinstance(version, int) or version > FORMAT_VERSION:

@@ -50,7 +50,10 @@ else:
 
 
 def is_locked(path: Path) -> bool:
-    """Return whether a process has locked the file at *path*; `False` if it is missing."""
+    """Return whether a process has locked the file at *path*.
+
+    `False` if the file is missing or cannot be written to.
+    """
     try:
         with path.open("r+b", buffering=0) as file:
             return not try_lock(file.fileno())

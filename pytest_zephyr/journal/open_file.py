@@ -23,9 +23,9 @@ class Shortened(OSError):
 
 
 class OpenFile:
-    """The file at *path*, opened and locked. Every method but `close` may raise OSError.
+    """The file at *path*, opened and, if no other process has locked it, *locked*.
 
-    A descriptor is checked before it is used: if a test has closed it, its number may
+    Every method but `close` may raise OSError. A descriptor is checked before it is used: if a test has closed it, its number may
     belong to another file now, which must not be written to.
     """
 

@@ -108,7 +108,7 @@ class Contents:
     server: str
 
     def memory(self, server: str) -> ledger.Memory:
-        """Return what pushes to *server* noted; if no server is named, all pushes.
+        """Return what pushes to *server* noted; if the journal names no server, all pushes.
 
         Notes about other servers are left out, because their ids may be the same.
         """

@@ -44,7 +44,7 @@ _SESSION_NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-[0-9a-f]{6}")
 
 @dataclass(frozen=True)
 class Run:
-    """The journals of one run: several CI jobs with one run key and one target.
+    """The journals of one run, perhaps of several CI jobs with one run key and target.
 
     *others* count for the results, but are not being sent.
     """
@@ -167,10 +167,11 @@ def siblings(
     known: Iterable[reader.Journal],
     overrides: Mapping[str, str] | None = None,
 ) -> tuple[reader.Journal, ...]:
-    """Return the *known* journals that are of the same run as *journals*.
+    """Return the other *known* journals of the run of *journals*.
 
     The worst result of the jobs of one run counts, whichever job is sent last, so
-    delivered ones count, too. A session that still runs sends its own results later.
+    delivered ones count, too. A session that still runs is left out: it sends its own
+    results later.
     """
     same = _of_same_run(journals, known, overrides)
     return tuple(journal for journal in same if not journal.is_running())
@@ -193,19 +194,21 @@ def _of_same_run(
     known: Iterable[reader.Journal],
     overrides: Mapping[str, str] | None = None,
 ) -> list[reader.Journal]:
-    """Return the other *known* journals of one run, none if it has no run key."""
+    """Return the other *known* journals of one run, none if it has no run key.
+
+    Copies of one journal count once; journals of dry runs do not count.
+    """
     header = journals[0].header
     if not header.run_key:
         return []
     identity = header.identity(overrides)
-    by_name = {each.header.session: each for each in journals}
+    names = {each.header.session for each in journals}
+    others: dict[str, reader.Journal] = {}
     for journal in known:
-        if (
-            not journal.header.dry_run
-            and journal.header.identity(overrides) == identity
-        ):
-            by_name.setdefault(journal.header.session, journal)
-    return list(by_name.values())[len(journals) :]
+        other = journal.header
+        if not other.dry_run and other.identity(overrides) == identity:
+            others.setdefault(other.session, journal)
+    return [journal for name, journal in others.items() if name not in names]
 
 
 def open_all(

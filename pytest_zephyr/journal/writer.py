@@ -1,7 +1,7 @@
 """Writes a journal line by line, to a disk that may be full.
 
-Lines are only appended, except for one digit of the header, so a kill leaves at most one
-incomplete line.
+Lines are only appended, so a kill leaves at most one incomplete line. The exceptions are one
+digit of the header, and a file that a test has shortened, which is written again.
 """
 
 from __future__ import annotations
@@ -222,7 +222,7 @@ class JournalWriter:
 
     def _write(self, data: bytes) -> bool:
         """Append *data* to the file; return whether that worked."""
-        if self._file is None or System.process_id() != self._pid:
+        if self._file is None or not self.is_ours:
             return False
         try:
             written = self._file.write(data)
