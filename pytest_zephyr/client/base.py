@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 import time
 from typing import Any
-from typing import TypeVar
 
 from pytest_zephyr import errors
 from pytest_zephyr.client import decode
+from pytest_zephyr.client.decode import Entity
+from pytest_zephyr.client.decode import Reader
 from pytest_zephyr.client.transport import Transport
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.clock import now_ms
@@ -22,11 +23,6 @@ PAGE_SIZE = 500
 
 #: Seconds between two tries while another user has a release locked.
 LOCK_PAUSE = 15.0
-
-Entity = TypeVar("Entity")
-
-#: Reads an entity from a row; returns `None` if the row has none.
-Reader = Callable[[Mapping[str, Any]], Entity | None]
 
 
 class Calls(Transport):
@@ -110,13 +106,11 @@ class Calls(Transport):
         params: Mapping[str, object],
         part_with_id: Callable[[dict[str, Any]], dict[str, Any]] = lambda row: row,
     ) -> Iterator[dict[str, Any]]:
-        """Yield the rows of a list that comes in pages.
+        """Yield the rows of a list that comes in pages; one of an earlier page is left out.
 
-        *part_with_id* returns the part of a row that has its id. A row whose id was on
-        an earlier page is left out. A page is the last if it has no new rows, because
-        it is empty or the server ignores the offset. It is also the last if it is not
-        full, neither by `PAGE_SIZE` nor by the page size that the server states. The
-        total that the server states is not used.
+        *part_with_id* returns the part of a row that has its id. A page without new rows
+        is the last; so is one that has neither `PAGE_SIZE` rows nor as many as the page
+        size that the server states. The total that the server states is not used.
         """
         seen_ids: set[int | None] = set()
         offset = 0

@@ -17,6 +17,9 @@ from typing import TypeVar
 
 Entity = TypeVar("Entity")
 
+#: Reads an entity from a row; returns `None` if the row has none.
+Reader = Callable[[Mapping[str, Any]], Entity | None]
+
 _HALF_DAY_SECONDS = 12 * 3600
 _DATE_PATTERN = re.compile(
     r"(\d{1,2})/(\d{1,2})/(\d{4})|(\d{4})-(\d{1,2})-(\d{1,2})", re.ASCII
@@ -101,9 +104,7 @@ def rows(payload: object) -> list[dict[str, Any]] | None:
     return [row for row in results if isinstance(row, dict)]
 
 
-def entities(
-    payload: object, read: Callable[[Mapping[str, Any]], Entity | None]
-) -> list[Entity] | None:
+def entities(payload: object, read: Reader[Entity]) -> list[Entity] | None:
     """Read a list as `rows` does, and each of its rows with *read*.
 
     Rows read as `None` are left out. Returns `None` if *payload* has no list.

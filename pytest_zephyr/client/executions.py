@@ -19,12 +19,8 @@ from pytest_zephyr.errors import ZephyrRefused
 #: The tester id of rows without a tester.
 _UNASSIGNED = -1
 
-#: Paths for files, outside the REST base.
-UPLOAD_PATH = "flex/upload/document/genericattachment"
-DOWNLOAD_PATH = "flex/download"
-
 #: The type of an execution in calls about attachments.
-EXECUTION_ITEM = "releaseTestSchedule"
+_EXECUTION_ITEM = "releaseTestSchedule"
 
 
 @dataclass(slots=True)
@@ -58,9 +54,9 @@ class StepWrite:
 
 @dataclass(frozen=True)
 class AttachmentWrite:
-    """A file to attach to an execution; *name* and *path* are from the upload's answer.
+    """A file to attach to an execution; *path* is from the answer to its upload.
 
-    *size* is in bytes.
+    *name* is percent-encoded, or as that answer encodes it. *size* is in bytes.
     """
 
     execution: int
@@ -118,7 +114,7 @@ class ExecutionCalls(Calls):
                 for placement in placements
             ],
         }
-        if placements and placements[0].folder is not None:
+        if placements[0].folder is not None:
             body["tcrCatalogTreeId"] = placements[0].folder
         self._write("POST", "execution/modify", None, body)
 
@@ -249,7 +245,7 @@ class ExecutionCalls(Calls):
 
     def upload(self, parts: Mapping[str, Part]) -> dict[str, entities.UploadedFile]:
         """Upload files by form field; return those that the server has stored."""
-        answer = self.send_files(UPLOAD_PATH, parts)
+        answer = self.send_files("flex/upload/document/genericattachment", parts)
         files = decode.entities(answer, readers.uploaded) or []
         return {file.field: file for file in files if file.field in parts and file.path}
 
@@ -264,7 +260,7 @@ class ExecutionCalls(Calls):
             {
                 "name": file.name,
                 "contentType": file.content_type,
-                "itemType": EXECUTION_ITEM,
+                "itemType": _EXECUTION_ITEM,
                 "itemId": file.execution,
                 "tempPath": file.path,
                 "fileSize": file.size,
@@ -276,14 +272,14 @@ class ExecutionCalls(Calls):
         return None if any(file.execution is None for file in attached) else attached
 
     def attachments(self, execution: int) -> list[entities.Attachment]:
-        params = {"itemid": execution, "type": EXECUTION_ITEM}
+        params = {"itemid": execution, "type": _EXECUTION_ITEM}
         payload = self._get("attachment", params)
         return decode.entities(payload, readers.attachment) or []
 
     def attachment_digest(self, content_id: str) -> str:
         """Return the SHA-256 of the content of an attachment."""
         params = {"action": "download", "fileId": content_id}
-        return self.download_digest(DOWNLOAD_PATH, params)
+        return self.download_digest("flex/download", params)
 
 
 def _execute_params(status_id: str, tester: int) -> dict[str, object]:

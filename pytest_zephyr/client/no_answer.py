@@ -58,10 +58,8 @@ def may_repeat(call: Call, error: Exception) -> bool:
     if isinstance(error, requests.exceptions.ProxyError):
         return True
     causes = list(_causes(error))
-    is_read = call.method == "GET"
-    return _contains(causes, _NOT_CONNECTED) or (
-        is_read and _contains(causes, _TRANSIENT)
-    )
+    repeatable = (*_NOT_CONNECTED, *(_TRANSIENT if call.method == "GET" else ()))
+    return _contains(causes, repeatable)
 
 
 def no_answer(

@@ -15,9 +15,8 @@ from pytest_zephyr.client.base import Calls
 from pytest_zephyr.results.status import Status
 
 
-#: Names of preferences of the server.
-STATUS_LIST = "testresult.testresultStatus.LOV"
-ENVIRONMENT_REQUIRED = "cycle.environment.enabled"
+#: The preference of the server that has the list of statuses.
+_STATUS_LIST = "testresult.testresultStatus.LOV"
 
 #: The most ids in one search, and the most results in a page of its answer.
 SEARCH_SIZE = 100
@@ -33,21 +32,18 @@ class ProjectCalls(Calls):
         unless that is known from an earlier client.
         """
         try:
-            payload = self._get("user/current")
+            user = self._one("user/current", readers.user, "user")
         except errors.ZephyrNotFound:
             self.api_version = "latest"
-            payload = self._get("user/current")
-        user = readers.user(payload)
-        if user is None:
-            raise self._unusable("user/current", "user")
+            user = self._one("user/current", readers.user, "user")
         self.server.user = user.name
         return user
 
     def statuses(self) -> list[Status]:
         """Return all execution statuses, inactive ones too; empty if none can be read."""
         for path, params, version in (
-            ("admin/preference", {"key": STATUS_LIST}, None),
-            ("admin/preference/all/system", {"name": STATUS_LIST}, "v4"),
+            ("admin/preference", {"key": _STATUS_LIST}, None),
+            ("admin/preference/all/system", {"name": _STATUS_LIST}, "v4"),
         ):
             try:
                 payload = self.send("GET", path, params, api_version=version)
@@ -56,7 +52,7 @@ class ProjectCalls(Calls):
                     raise
                 continue
             for preference in decode.rows(payload) or [decode.mapping(payload)]:
-                if decode.text(preference.get("name")) in {STATUS_LIST, ""}:
+                if decode.text(preference.get("name")) in {_STATUS_LIST, ""}:
                     statuses = readers.statuses(preference)
                     if statuses:
                         return statuses
@@ -82,7 +78,8 @@ class ProjectCalls(Calls):
     def requires_environment(self) -> bool:
         """Return whether every cycle must name its environment."""
         try:
-            payload = self._get("admin/preference", {"key": ENVIRONMENT_REQUIRED})
+            key = "cycle.environment.enabled"
+            payload = self._get("admin/preference", {"key": key})
         except errors.ZephyrRefused:
             # The server does not have this setting.
             return False

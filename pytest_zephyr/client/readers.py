@@ -17,8 +17,7 @@ from pytest_zephyr.text import short_digest
 _MAX_DEPTH = 200
 
 
-def user(payload: object) -> entities.User | None:
-    row = decode.mapping(payload)
+def user(row: Mapping[str, Any]) -> entities.User | None:
     number = decode.integer(row.get("id"))
     if number is None:
         return None

@@ -71,9 +71,9 @@ def read_payload(server: Server, call: Call, response: requests.Response) -> obj
     described = "a body that is not JSON, or JSON that is nested too deeply"
     if content_type == "text/html" or content.lstrip()[:1] == b"<":
         described = (
-            "a web page instead of JSON, such as the login page of a proxy or of"
+            "a web page instead of JSON, such as the login page of a proxy or of single"
+            " sign-on"
         )
-        described += " single sign-on"
     msg = f"{server} answered {call} with {described}. Check zephyr_url."
     if call.method != "GET":
         raise errors.ZephyrWriteUnanswered(msg)
