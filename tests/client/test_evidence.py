@@ -1,9 +1,8 @@
-"""Evidence over real sockets: each file is attached once, to the right execution."""
+"""Attachments and step results: each is delivered once, to the right execution."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
@@ -20,7 +19,6 @@ import pytest
 
 from pytest_zephyr.client import transport
 from pytest_zephyr.client.api import Client
-from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.file_store import FILES_DIRECTORY
@@ -205,13 +203,13 @@ FAULT_OPTIONS: dict[str, dict[str, Any]] = {
     "cut before": {"kind": "cut_before"},
     "cut after": {"kind": "cut_after"},
     "502": {"status": 502},
-    "504 after": {"kind": "status_after", "status": 504},
-    "500 after": {"kind": "status_after", "status": 500},
+    "504, carried out": {"kind": "status_after", "status": 504},
+    "500, carried out": {"kind": "status_after", "status": 500},
     "500": {"status": 500},
     "no JSON": {"kind": "not_json"},
-    "page": {"kind": "html"},
+    "web page": {"kind": "html"},
     "rows left out": {"kind": "omit_rows", "rows": 2},
-    "text": {"kind": "plain_text"},
+    "plain text": {"kind": "plain_text"},
 }
 
 FAULTS = [
@@ -242,7 +240,7 @@ def test_a_fault_neither_loses_nor_doubles_a_file(target, recorded_run, fault):
 def test_an_unanswered_push_of_files_is_finished_by_the_next(
     target, recorded_run, kind
 ):
-    """Without a receipt the next push first compares name and size."""
+    """Without a receipt, the next push first reads which files are attached."""
     for case in (101, 102):
         recorded_run.add_test(case, recorded_run.file("größe 1.png", b"%d" % case))
     target.sandbox.faults.add(Fault("POST", ATTACH, kind=kind, seconds=3600, times=1))
@@ -262,7 +260,7 @@ def test_an_unanswered_push_of_files_is_finished_by_the_next(
 
 @pytest.mark.parametrize("kind", ["cut_before", "cut_after"])
 def test_a_file_of_an_older_run_does_not_count(target, recorded_run, kind):
-    """Name and size are equal, so the push compares how many such files there were."""
+    """Name and size are equal, so the push compares the contents."""
     recorded_run.add_test(101, recorded_run.file("out.txt", b"old"))
     assert recorded_run.push().complete
     later = recorded_run.another_run("later")
@@ -273,9 +271,12 @@ def test_a_file_of_an_older_run_does_not_count(target, recorded_run, kind):
     assert contents_of(target, 101, "out.txt") == [b"old", b"new"]
 
 
+@pytest.mark.parametrize("can_download", [True, False], ids=["contents", "number"])
 @pytest.mark.parametrize("kind", ["cut_before", "cut_after"])
-def test_the_next_push_knows_the_number_of_files_before(target, recorded_run, kind):
-    """The first push gets no answer and no list; the next one compares the number."""
+def test_the_next_push_compares_contents_or_the_number_of_files(
+    target, recorded_run, kind, can_download
+):
+    """The first push gets no answer and no list, but notes how many files there were."""
     recorded_run.add_test(101, recorded_run.file("out.txt", b"old"))
     recorded_run.push()
     later = recorded_run.another_run("later")
@@ -287,6 +288,8 @@ def test_the_next_push_knows_the_number_of_files_before(target, recorded_run, ki
 
     assert not later.push(retries=0).complete
     target.sandbox.faults.clear()
+    if not can_download:
+        target.sandbox.faults.add(Fault("GET", "/download", status=404, times=None))
 
     assert later.push().complete
     assert contents_of(target, 101, "out.txt") == [b"old", b"new"]
@@ -318,10 +321,10 @@ def test_an_equal_file_is_attached_once_across_runs(target, recorded_run):
 @pytest.mark.parametrize(
     ("kind", "count"), [("status", 2), ("cut_before", 1)], ids=["404", "no answer"]
 )
-def test_a_file_is_attached_again_if_the_equal_attachment_is_gone(
+def test_an_attachment_that_cannot_be_downloaded_does_not_count_as_equal(
     target, recorded_run, kind, count
 ):
-    """After 404 the file is sent; without an answer the next push compares contents."""
+    """After 404 the file is sent; without an answer the next push downloads it again."""
     target.sandbox.faults.add(
         Fault("GET", "/download", kind=kind, status=404, times=None)
     )
@@ -373,14 +376,14 @@ def test_a_copy_of_a_journal_attaches_nothing_twice(
         assert attachment_names(target, 101) == ["a.png"]
 
 
-def test_a_pending_file_is_sent_although_an_older_run_attached_a_similar_one(
+def test_a_pending_file_is_sent_although_one_with_its_name_and_size_is_attached(
     target, recorded_run, expire_deadlines_when
 ):
-    """An attachment from before the test is not its evidence."""
+    """An older run attached another content."""
     recorded_run.add_test(101, recorded_run.file("a.png", b"a"))
     recorded_run.push()
     later = recorded_run.another_run("later")
-    later.add_test(101, later.file("a.png", b"b"), at=now_ms() + 3_600_000)
+    later.add_test(101, later.file("a.png", b"b"), at=ENDED_MS + 1)
     target.sandbox.faults.add(Fault("POST", UPLOAD, kind="hang", seconds=3600))
     expire_deadlines_when(target.has_met_fault)
     assert not later.push(timeout=0.3).complete
@@ -507,7 +510,7 @@ def target_with_steps(target: SandboxTarget) -> SandboxTarget:
     return target
 
 
-def first_steps(*outcomes: str) -> Iterable[Step]:
+def first_steps(*outcomes: str) -> list[Step]:
     """Return the first steps of case 7 or 8, with these outcomes."""
     labels: tuple[str | int, ...] = ("open", 2, "SEND")
     return [
@@ -589,7 +592,7 @@ def test_results_are_delivered_if_steps_cannot_be_read_now(
 def test_results_are_delivered_if_the_steps_of_a_case_cannot_be_read(
     target_with_steps, recorded_run
 ):
-    """The steps are attached; the case and the reason are named."""
+    """The steps are attached in a file, and the reason is reported."""
     recorded_run.add_test(7, *first_steps("passed"))
     recorded_run.add_test(8, *first_steps("passed"))
     target_with_steps.sandbox.faults.add(Fault("GET", "*/teststep", status=400))
@@ -643,7 +646,7 @@ def test_a_refused_step_is_named_and_the_others_are_written(
         ([{"testStepId": 901, "status": "1"}], [], ""),
         ({}, [], ""),
     ],
-    ids=["left out", "other status", "nothing", "ids only", "other ids", "no list"],
+    ids=["left out", "other status", "empty list", "ids only", "other ids", "no list"],
 )
 def test_statuses_of_steps_in_the_answer_are_compared(
     target_with_steps, recorded_run, body, refused, reason
@@ -670,7 +673,7 @@ def test_statuses_of_steps_in_the_answer_are_compared(
 def test_results_are_delivered_if_a_read_of_steps_hangs(
     target_with_steps, recorded_run
 ):
-    """The deadline ends the read, and a later push writes the results of the steps."""
+    """The time for steps ends the read; a later push writes the results of the steps."""
     recorded_run.add_test(7, Step(1, "open", outcome="passed"), Step(2, "dance"))
     recorded_run.add_test(8, *first_steps("passed"))
     hang = Fault("GET", "*/teststep", kind="hang", seconds=3600, times=None)
@@ -738,7 +741,7 @@ def test_ctrl_c_ends_the_reading_of_steps_at_once(target_with_steps, recorded_ru
 @pytest.mark.parametrize(
     ("status", "max_calls"), [(400, 40), (403, 1), (404, 1), (405, 1), (401, 1)]
 )
-def test_a_server_without_step_results_is_not_asked_for_each_step(
+def test_a_server_that_refuses_step_results_is_not_asked_for_each_step(
     target, recorded_run, status, max_calls
 ):
     texts = [f"Step {n}" for n in range(100)]

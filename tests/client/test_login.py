@@ -49,7 +49,7 @@ def make_password_settings(target: SandboxTarget) -> Callable[..., Settings]:
     return make
 
 
-def test_token_delivers(target, make_settings):
+def test_results_are_delivered_with_a_token(target, make_settings):
     delivery = deliver(make_settings())
 
     assert delivery.complete
@@ -58,7 +58,9 @@ def test_token_delivers(target, make_settings):
 
 
 @pytest.mark.parametrize("kind", ["auto", "basic"])
-def test_user_and_password_deliver(target, make_password_settings, kind):
+def test_results_are_delivered_with_user_and_password(
+    target, make_password_settings, kind
+):
     delivery = deliver(make_password_settings(kind))
 
     assert delivery.complete
@@ -66,7 +68,9 @@ def test_user_and_password_deliver(target, make_password_settings, kind):
     assert target.count_requests("/manifest") == 0
 
 
-def test_cookie_delivers_over_plain_http_with_one_login(target, make_password_settings):
+def test_results_are_delivered_with_a_cookie_after_one_login(
+    target, make_password_settings
+):
     """An ordinary cookie jar would not send a Secure cookie over plain http."""
     delivery = deliver(make_password_settings("cookie"))
 

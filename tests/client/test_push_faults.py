@@ -27,7 +27,7 @@ from tests.conftest import CASES
 from tests.conftest import SandboxTarget
 
 
-#: The calls of a push that finds its phase by names, after a login by cookie.
+#: The calls of a push that logs in for a cookie and finds its phase by names.
 CALLS = {
     "login": Fault("GET", "/latest/manifest"),
     "user": Fault("GET", "/user/current"),
@@ -58,11 +58,11 @@ FAULTS = {
     "truncated": Fault(kind="truncate"),
     "not JSON": Fault(kind="not_json"),
     "not UTF-8": Fault(kind="not_utf8"),
-    "text": Fault(kind="plain_text"),
-    "nothing": Fault(kind="plain_text", body=""),
+    "plain text": Fault(kind="plain_text"),
+    "empty body": Fault(kind="plain_text", body=""),
     "huge": Fault(kind="huge", rows=65),
     "rows left out": Fault(kind="omit_rows", rows=2),
-    "all left out": Fault(kind="omit_rows", rows=99),
+    "all rows left out": Fault(kind="omit_rows", rows=99),
     "cookies expired": Fault(kind="expire_cookie"),
 }
 
@@ -109,10 +109,7 @@ def push(
     capsys: pytest.CaptureFixture[str],
     journal: Path,
 ) -> Callable[[], tuple[int, str]]:
-    """Return a function that runs `pytest-zephyr push`.
-
-    It returns the exit code and the output.
-    """
+    """Return a function that pushes *journal*; it returns exit code and output."""
     # A pause gives a slow server time to finish; a second is enough here.
     short_pauses = SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, 1.0)))
     monkeypatch.setattr(transport, "time", short_pauses)
@@ -139,7 +136,7 @@ SPECIAL_CALLS = ("login", "user", "write")
 #: The faults to test with plain reads, one of each kind.
 READ_FAULTS = (
     *("400", "401", "403", "404", "429", "500", "503", "late 500"),
-    *("web page", "cut after", "hang", "truncated", "nothing", "all left out"),
+    *("web page", "cut after", "hang", "truncated", "empty body", "all rows left out"),
 )
 
 CALLS_WITH_FAULTS = [
@@ -162,7 +159,7 @@ CALLS_WITH_FAULTS = [
 def test_nothing_is_lost_or_doubled_after_a_fault(
     target, push, journal, monkeypatch, call, fault, times
 ):
-    """A push without the fault sends the rest."""
+    """A push without the fault sends the rest; only after a false refusal some twice."""
     where = CALLS[call]
     target.sandbox.faults.add(
         replace(FAULTS[fault], method=where.method, path=where.path, times=times)

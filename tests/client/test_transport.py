@@ -118,12 +118,16 @@ def test_a_read_answered_500_is_repeated_once(target, transport):
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("status", "answered 503 to .*: Service Unavailable"),
-        ("truncate", r"no answer from .*: the answer was cut off\.$"),
+        pytest.param("status", "answered 503 to .*: Service Unavailable", id="503"),
+        pytest.param(
+            "truncate",
+            r"no answer from .* to GET user/current: the answer was cut off\.$",
+            id="cut off",
+        ),
     ],
 )
 def test_the_setting_limits_the_number_of_retries(
-    target, make_settings, connect, pauses, retries, kind, message
+    target, make_settings, connect, retries, kind, message
 ):
     target.sandbox.faults.add(Fault(path=READ_PATH, kind=kind, times=None))
 
@@ -180,7 +184,7 @@ def test_retry_after_decides_the_pause(
 def test_a_retry_after_the_deadline_is_not_waited_for(
     target, make_settings, connect, pauses, header
 ):
-    """The message has the time, so that users know when to send the journal."""
+    """The message has the seconds, so that users know when to send the journal."""
     headers = (("Retry-After", header()),)
     target.sandbox.faults.add(Fault(path=READ_PATH, status=429, headers=headers))
 
@@ -294,7 +298,7 @@ def test_a_write_reaches_a_server_that_starts_meanwhile(connect_to, monkeypatch)
     assert [each.method for each in later.requests] == ["PUT"]
 
 
-def test_an_unknown_host_is_reported(connect_to, pauses):
+def test_an_unknown_host_is_reported(connect_to):
     with pytest.raises(
         ZephyrUnreachable, match=r"no answer from http://nowhere\.invalid"
     ):
@@ -364,7 +368,9 @@ def test_a_spent_deadline_is_named_and_nothing_is_sent(
         pytest.param(Fault(kind="not_utf8"), "a body that is not JSON", id="not UTF-8"),
     ],
 )
-def test_an_answer_that_is_not_json_is_reported(target, transport, fault, message):
+def test_an_answer_that_is_not_json_is_reported_with_advice(
+    target, transport, fault, message
+):
     target.sandbox.faults.add(fault)
 
     with pytest.raises(ZephyrRefused) as caught:
@@ -372,14 +378,8 @@ def test_an_answer_that_is_not_json_is_reported(target, transport, fault, messag
 
     where = f"{target.sandbox.url} (from --zephyr-url) answered GET {READ_PATH} with {message}"
     assert str(caught.value).startswith(where)
+    assert str(caught.value).endswith(" Check zephyr_url.")
     assert caught.value.http_status == 200
-
-
-def test_a_web_page_as_answer_advises_to_check_the_address(target, transport):
-    target.sandbox.faults.add(Fault(kind="html"))
-
-    with pytest.raises(ZephyrRefused, match=r"Check zephyr_url\.$"):
-        send_read(transport)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
@@ -405,26 +405,16 @@ def test_secrets_are_hidden_before_a_server_message_is_cut(target, transport):
         send_read(transport)
 
 
-def test_a_read_that_is_cut_off_raises_unreachable(target, make_settings, connect):
-    """Half a list must not be read as a short one."""
-    target.sandbox.faults.add(Fault(kind="truncate", times=None))
-
-    with pytest.raises(ZephyrUnreachable) as caught:
-        send_read(connect(make_settings(retries=50, deadline=0.3)))
-
-    assert f"to GET {READ_PATH}: " in str(caught.value)
-
-
-@pytest.mark.parametrize("is_packed", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize("is_compressed", [False, True], ids=["plain", "gzip"])
 def test_reading_of_a_huge_answer_ends_at_a_limit(
-    start_server, connect_to, monkeypatch, is_packed
+    start_server, connect_to, monkeypatch, is_compressed
 ):
     """An answer that is too large needs little memory, also if it is compressed."""
     limit = 4 * 1024 * 1024
     monkeypatch.setattr(responses, "MAX_ANSWER_BYTES", limit)
     data = b" " * (64 * 1024 * 1024)
-    headers: dict[str, Any] = {"Content_Encoding": "gzip"} if is_packed else {}
-    whole = answer(gzip.compress(data, 1) if is_packed else data, **headers)
+    headers: dict[str, Any] = {"Content_Encoding": "gzip"} if is_compressed else {}
+    whole = answer(gzip.compress(data, 1) if is_compressed else data, **headers)
     server = start_server(lambda _request: whole)
     transport = connect_to(server.url)
     tracemalloc.start()
@@ -451,9 +441,9 @@ def test_an_answer_above_the_limit_is_reported(target, transport):
         send_read(transport)
 
 
-def test_a_packed_answer_is_unpacked(start_server, connect_to):
-    packed = gzip.compress(b'{"id": 7}')
-    server = start_server(lambda _request: answer(packed, Content_Encoding="gzip"))
+def test_a_compressed_answer_is_decompressed(start_server, connect_to):
+    compressed = gzip.compress(b'{"id": 7}')
+    server = start_server(lambda _request: answer(compressed, Content_Encoding="gzip"))
 
     assert send_read(connect_to(server.url)) == {"id": 7}
 
@@ -507,7 +497,6 @@ def test_json_with_the_type_of_text_is_read(start_server, connect_to):
 
 
 def test_deeply_nested_json_raises_an_error_of_this_package(start_server, connect_to):
-    """Answers raise only errors of this package."""
     server = start_server(lambda _request: answer(b"[" * 200_000))
 
     with pytest.raises(ZephyrError):
@@ -556,9 +545,7 @@ def test_a_refusal_has_address_status_method_path_and_server_message(target, tra
         (504, ZephyrUnreachable),
     ],
 )
-def test_status_decides_the_type_of_error(
-    target, transport, pauses, status, error_type
-):
+def test_status_decides_the_type_of_error(target, transport, status, error_type):
     target.sandbox.faults.add(Fault(status=status, times=None))
 
     with pytest.raises(error_type) as caught:
@@ -575,7 +562,9 @@ def test_status_decides_the_type_of_error(
 @pytest.mark.parametrize(
     "body",
     [
-        pytest.param(b'{"errorMsg": "a\\nb\\u0000\\u001b[31mc\\u2028d"}', id="control"),
+        pytest.param(
+            b'{"errorMsg": "a\\nb\\u0000\\u001b[31mc\\u2028d"}', id="control characters"
+        ),
         pytest.param(b'{"errorMsg": "' + b"long " * 5000 + b'"}', id="long"),
         pytest.param(b'{"errorMsg": {"a": [1]}, "message": null}', id="other types"),
         pytest.param(b'["errorMsg"]', id="a list"),
@@ -634,7 +623,9 @@ def test_a_redirect_is_reported_with_advice(target, transport):
 
 
 @pytest.mark.parametrize(
-    "location", ["", "http://[half", "//", "http://host:port/", "\xff\xfe", "/login"]
+    "location",
+    ["", "http://[half", "//", "http://host:port/", "\xff\xfe", "/login"],
+    ids=["none", "half an IPv6 host", "no host", "bad port", "bytes", "path only"],
 )
 def test_a_redirect_to_a_bad_address_is_reported(start_server, connect_to, location):
     server = start_server(lambda _request: answer(status=302, Location=location))
@@ -680,7 +671,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("failure", FAULTS)
 @pytest.mark.parametrize("login", LOGINS)
-def test_no_failure_shows_a_secret(target, connect, caplog, pauses, login, failure):
+def test_no_failure_shows_a_secret(target, connect, caplog, login, failure):
     """Messages, tracebacks with local variables, and log lines have no secret."""
     caplog.set_level(logging.DEBUG)
     store = target.sandbox.store
@@ -761,27 +752,14 @@ def test_a_server_below_a_path_is_reached(start_server, connect_to):
     )
 
 
-def test_connections_are_reused(target, client):
+def test_connections_are_reused(target, client, caplog):
     """Ten calls need one connection."""
-    opened: list[str] = []
+    caplog.set_level(logging.DEBUG, "urllib3.connectionpool")
+    for _ in range(10):
+        client.current_user()
 
-    class Counting(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            opened.append(record.getMessage())
-
-    logger = logging.getLogger("urllib3.connectionpool")
-    handler = Counting(logging.DEBUG)
-    before = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG)
-    try:
-        for _ in range(10):
-            client.current_user()
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(before)
-
-    assert sum("Starting new" in line for line in opened) == 1
+    opened = [each for each in caplog.messages if each.startswith("Starting new")]
+    assert len(opened) == 1
     assert target.count_requests(READ_PATH) == 10
 
 
