@@ -142,7 +142,7 @@ class SandboxTarget:
 
     @property
     def writes(self) -> list[str]:
-        """The method and path of each request so far that was not a read."""
+        """The method and path of each request so far whose method is not GET."""
         requests = [each for each in self.sandbox.requests if each.method != "GET"]
         return [f"{each.method} {each.path}" for each in requests]
 
@@ -171,7 +171,7 @@ def checked_sandbox(path: Path | None = None, *allowed: str) -> Iterator[Sandbox
     """Run a sandbox, and fail if its traffic violates the contract.
 
     Violations that match one of the regular expressions *allowed* are ignored. Without
-    *path* the sandbox begins empty.
+    *path* the sandbox has no projects at first.
     """
     middlewares: list[ContractMiddleware] = []
 
@@ -342,7 +342,7 @@ def run_zephyr(
     """Return a function that runs pytest with reporting on, to the phase of *target*.
 
     With *check_exit_code*, the exit code must follow from the outcomes, or be that of the
-    same run without the plugin.
+    same run with reporting off.
     """
 
     def run(*args: object, check_exit_code: bool = True, **options: Any) -> PytestRun:
@@ -438,9 +438,8 @@ needs_xdist = pytest.mark.skipif(
 
 
 def without_and_with_xdist(workers: int) -> list[Any]:
-    """Return the flags for two runs: none, and those for *workers* of pytest-xdist."""
-    flags = [f"-n{workers}"]
+    """Return parameters for a run without flags, and one with *workers* of xdist."""
     return [
         pytest.param([], id="one process"),
-        pytest.param(flags, id="xdist", marks=needs_xdist),
+        pytest.param([f"-n{workers}"], id="xdist", marks=needs_xdist),
     ]

@@ -13,8 +13,8 @@ from pytest_zephyr.sandbox import Store
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
-#: The expected statuses by example: `None` if a test case was not executed. A test case
-#: has its Alt ID here, or else its id.
+#: The expected status of each test case, by example: `None` if it was not executed. A
+#: test case is named by its Alt ID, or else by its id.
 EXPECTED_STATUSES: dict[str, dict[int | str, str | None]] = {
     "api": {301: "1", 302: "1", 303: "4"},
     "drift": {801: "1", 802: "1"},

@@ -1,4 +1,4 @@
-"""A sandbox whose calls are checked, with one row of each kind in it."""
+"""A sandbox whose calls are checked, and rows for these calls."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Server:
     def __init__(self) -> None:
         self.crashes: list[str] = []
         self.middleware: ContractMiddleware
-        self.sandbox = Sandbox(db=None, wrap=self._wrap)
+        self.sandbox = Sandbox(wrap=self._wrap)
         self.http = requests.Session()
         # Settings of proxies and .netrc are not for the sandbox.
         self.http.trust_env = False
@@ -91,8 +91,8 @@ class Server:
     def credential(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.sandbox.token}"}
 
-    def fill(self) -> KnownIds:
-        """Add one row of each kind and return the ids."""
+    def add_rows(self) -> KnownIds:
+        """Add a project with all that the calls need, and return the ids."""
         store = self.sandbox.store
         number = next(self._numbers)
         project = store.add_project(f"Project {number}")
@@ -209,7 +209,7 @@ def running_server() -> Iterator[Server]:
 
 @pytest.fixture
 def server(running_server: Server) -> Server:
-    """The running server, without violations and crashes so far."""
+    """Return the running server, without violations and crashes of earlier tests."""
     running_server.middleware.violations.clear()
     running_server.crashes.clear()
     return running_server
@@ -217,4 +217,4 @@ def server(running_server: Server) -> Server:
 
 @pytest.fixture
 def known_ids(server: Server) -> KnownIds:
-    return server.fill()
+    return server.add_rows()

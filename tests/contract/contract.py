@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 DOCUMENT = Path(__file__).with_name("zephyr-enterprise-openapi.yaml")
 ROOTS = ("/flex/services/", "/flex/upload/", "/flex/download")
-FAULT = "sandbox.fault"
+FAULT_KEY = "sandbox.fault"
 HOST = "http://localhost"
 
 #: Of a longer message only the first 100 characters and this many of the last ones are
@@ -328,8 +328,8 @@ class ContractMiddleware:
     """A WSGI application around *app* that collects violations of the contract.
 
     An application that breaks an answer on purpose says so with the key
-    ``sandbox.fault`` in the environ; its request is still checked. Violations are added
-    before the client gets the answer.
+    ``sandbox.fault`` in the environ; then only the request is checked. Violations are
+    added before the client gets the answer.
     """
 
     def __init__(self, app: WSGIApplication, contract: Contract | None = None) -> None:
@@ -357,6 +357,7 @@ class ContractMiddleware:
         environ["wsgi.input"] = io.BytesIO(body)
         with self._lock:
             self.calls += 1
+        # A request that was cut short is not checked.
         if length in {None, len(body)}:
             query = environ.get("QUERY_STRING", "")
             headers = dict(request.headers)
@@ -367,7 +368,7 @@ class ContractMiddleware:
                 )
             )
         status, answered, data = self._answer(environ)
-        if FAULT not in environ:
+        if FAULT_KEY not in environ:
             kind = dict(answered).get("Content-Type", "")
             self._add(
                 f"{method} {path}: {each}"

@@ -37,7 +37,7 @@ CONTRACT = Contract.load()
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request and its answer; by default both keep to the contract."""
+    """A request and its answer; by default with a token, and an empty JSON object."""
 
     method: str
     path: str
@@ -103,6 +103,7 @@ def new_case(**fields: object) -> list[dict[str, object]]:
 
 
 def json_examples(raw: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the name and value of each example of a request body or an answer."""
     media = raw.get("content", {}).get("application/json", {})
     for name, example in media.get("examples", {}).items():
         yield name, example["value"]
@@ -127,15 +128,15 @@ def examples() -> Iterator[Any]:
             ]
             exchange = Exchange(method.upper(), path, tuple(needed))
             name = operation["operationId"]
-            for kind, value in json_examples(operation.get("requestBody", {})):
+            for example, value in json_examples(operation.get("requestBody", {})):
                 yield pytest.param(
-                    exchange.with_json(value).request_problems, id=f"{name}-{kind}"
+                    exchange.with_json(value).request_problems, id=f"{name}-{example}"
                 )
             for status, answer in operation["responses"].items():
-                for kind, value in json_examples(answer):
+                for example, value in json_examples(answer):
                     answered = exchange.answered(int(status), value)
                     yield pytest.param(
-                        answered.answer_problems, id=f"{name}-{status}-{kind}"
+                        answered.answer_problems, id=f"{name}-{status}-{example}"
                     )
 
 
@@ -156,7 +157,7 @@ VALID_EXCHANGES: dict[str, Exchange] = {
         ("cyclephaseid", "3"), ("pagesize", "0"), ("isascorder", "true")
     ),
     "number-below-zero": LISTED.with_query(("testerid", "-10")),
-    "repeated": UNASSIGN.answered(204, b""),
+    "repeated-parameter": UNASSIGN.answered(204, b""),
     "empty-value": FOLDER.with_query(
         ("parentid", "0"), ("assignedusers", "")
     ).with_json(NEW_FOLDER),
@@ -174,8 +175,8 @@ VALID_EXCHANGES: dict[str, Exchange] = {
     ),
     "multipart": replace(UPLOAD.with_headers(BEARER, MULTIPART), body=b"--xyz--"),
     "no-body": Exchange("POST", f"{V3}/assignmenttree/3/assign").answered(200, 12),
-    "loose-answer-is-empty": UNASSIGN.answered(200, b""),
-    "loose-answer-is-text": UNASSIGN.answered(200, b"deleted", "text/plain"),
+    "answer-without-schema-is-empty": UNASSIGN.answered(200, b""),
+    "answer-without-schema-is-text": UNASSIGN.answered(200, b"deleted", "text/plain"),
     "not-found-is-empty": USER.answered(404, b""),
     "failure-is-empty": USER.answered(405, b""),
     "failure-is-a-page": USER.answered(500, b"<html>", "text/html"),
@@ -458,7 +459,7 @@ def test_messages_about_long_values_are_short():
 def application(
     body: bytes = b'{"id": 1}', *, fault: bool = False
 ) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
-    """Return an application that answers *body* and records what it was sent.
+    """Return an application that answers *body*; ``test.read`` is what it was sent.
 
     With *fault*, it says that the answer is broken on purpose.
     """

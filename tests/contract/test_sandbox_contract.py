@@ -469,8 +469,8 @@ NONSENSE: dict[str, Callable[[KnownIds], Call]] = {
 }
 
 
-@pytest.mark.parametrize(("name", "make"), CALLS.items(), ids=CALLS)
-def test_a_call_and_its_answer_are_as_in_the_contract(name, make, server, known_ids):
+@pytest.mark.parametrize("make", CALLS.values(), ids=CALLS)
+def test_a_call_and_its_answer_are_as_in_the_contract(make, server, known_ids):
     calls = server.middleware.calls
     response = server.send(make(known_ids))
 
@@ -613,7 +613,7 @@ def test_exception_inside_the_sandbox_is_noticed(server, monkeypatch):
 
 
 def answer_problems(response: requests.Response) -> list[str]:
-    """Check an answer, but not its request."""
+    """Return what is wrong with an answer; its request is not checked."""
     request = response.request
     assert request.method is not None
     return Contract.load().check_answer(

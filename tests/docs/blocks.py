@@ -26,7 +26,7 @@ _BLOCK_PATTERN = re.compile(
 )
 _BLOCK_OPTION = re.compile(r":(\w+): *(.*)\n")
 
-#: Words of a shell that separate commands.
+#: Words of a shell that end the arguments of a command.
 _SEPARATORS = {"&&", "||", "|", ";", "&", "do", "then", "{", "}", ">", ">>", "2>&1"}
 
 

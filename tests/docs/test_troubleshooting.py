@@ -1,4 +1,4 @@
-"""The troubleshooting page has the messages of the plugin, and no others."""
+"""The troubleshooting page has the messages of the plugin, as they are in the code."""
 
 from __future__ import annotations
 
@@ -47,8 +47,9 @@ def listed_messages() -> Iterator[str]:
 
 def syntax_trees() -> Iterator[ast.Module]:
     """Yield the syntax tree of each module, without those of the embedded server."""
-    for path in (ROOT / "pytest_zephyr").rglob("*.py"):
-        if path.parent.name != "sandbox":
+    package = ROOT / "pytest_zephyr"
+    for path in package.rglob("*.py"):
+        if path.relative_to(package).parts[0] != "sandbox":
             yield ast.parse(path.read_text("utf-8"))
 
 
@@ -71,7 +72,7 @@ STRINGS = "\n".join(text for tree in syntax_trees() for text in strings_in(tree)
     "message", [each for each in listed_messages() if each not in FOREIGN_MESSAGES]
 )
 def test_every_message_of_the_page_is_in_the_code(message):
-    # A source writes its own "from".
+    # The word "from" is a part of the source that the code fills in.
     in_code = FILLED_IN.get(message, message).replace("(from …)", "(…)")
     for part in in_code.split("…"):
         assert part.strip(" '") in STRINGS

@@ -19,7 +19,10 @@ REPORTS = Path(__file__).parent / "reports"
 def write_report(
     pytester: pytest.Pytester, target_variables: None
 ) -> Callable[..., Path]:
-    """Return a function that writes *content*, or copies a file of `REPORTS` if it is `None`."""
+    """Return a function that writes *content* to a file.
+
+    Without *content*, it copies the file of `REPORTS` with the same name.
+    """
 
     def make(name: str, content: str | bytes | None = None) -> Path:
         path = pytester.path / name

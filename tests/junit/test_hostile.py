@@ -75,9 +75,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_a_message_names_the_file_and_the_line(
-    kind, write_report, run_import, pytester
-):
+def test_a_refused_file_is_named(kind, write_report, run_import, pytester):
     """Nothing is imported, not even the valid file before it."""
     content, message = REFUSED[kind]
     path = write_report("a.xml", content)
@@ -153,9 +151,10 @@ def test_the_declared_encoding_is_used(encoding, write_report, run_import, targe
     ],
     ids=["control characters", "bad byte", "surrogate", "noncharacter", "markup"],
 )
-def test_invalid_characters_are_replaced(
+def test_notes_have_the_valid_characters_of_a_failure(
     failure, notes, write_report, run_import, target
 ):
+    """Others are replaced; of nested elements, only the text is kept."""
     content = b'<testsuite><testcase name="a" zephyr="101"><failure>%b</failure>'
     content += b"</testcase></testsuite>"
     imported = run_import(write_report("a.xml", content % failure), "--push")

@@ -132,7 +132,7 @@ def test_several_files_are_one_run(write_report, run_import, target):
     assert "1 of 3 tests" in target.execution(101).comment
 
 
-def test_an_import_that_fails_leaves_nothing(
+def test_an_import_that_fails_leaves_no_journal(
     write_report, run_import, pytester, target
 ):
     good = write_report("good.xml", suite(case("a", 101)))
@@ -189,7 +189,7 @@ def test_a_refused_result_is_sent_by_the_next_push(
         case("a TC-101 TC-102"),
         case("a", attrs='class="TC-101 TC-102"').replace('classname="C"', ""),
     ],
-    ids=["attribute", "property", "text", "properties", "name", "class"],
+    ids=["attribute", "property", "text of a property", "properties", "name", "class"],
 )  # fmt: skip
 def test_ids_are_found(test, write_report, run_import, target):
     run_import(
@@ -372,7 +372,6 @@ def test_attachments_beside_the_report_are_sent(write_report, run_import, target
     names = ("a.txt", "shots/b.txt", "shots/c.txt", "d e.txt")
     for name in names:
         write_report(f"build/{name}", name)
-    write_report("top.txt", "not below the report")
     body = output_with_attachments(
         "a.txt", "build/shots/b.txt", "C:\\work\\build\\shots\\c.txt",
         'd e.txt|{"name": "{x}"}',
@@ -493,7 +492,7 @@ def test_a_credential_in_a_report_is_hidden(write_report, run_import, pytester, 
 def test_a_test_has_the_time_of_its_suite(
     text, expected, write_report, run_import, pytester
 ):
-    """Without a valid time, the test has that of the file."""
+    """Without a plausible time, the test has that of the file."""
     path = write_report("a.xml", suite(case("a", 101), attrs=f'timestamp="{text}"'))
     os.utime(path, (1732630000, 1732630000))
     run_import(path)

@@ -64,7 +64,7 @@ class Api:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """Start a sandbox without projects; its answers are checked against the contract."""
+    """Start a sandbox without projects, and check its answers against the contract."""
     with checked_sandbox(
         None,
         # Requests are wrong on purpose here; answers never are.

@@ -85,7 +85,7 @@ def test_connection_is_lost(
     kind: str,
     saved_status: str | None,
 ) -> None:
-    """The client gets no complete answer, whether the request was carried out or not."""
+    """No answer is complete, whether the request was carried out or not."""
     sandbox.faults.add(Fault(method="PUT", kind=kind, seconds=0.05))  # type: ignore[arg-type]
 
     with pytest.raises(

@@ -357,7 +357,7 @@ def test_migration_tool_reads_everything(
 def test_intelligent_scripter_finds_by_names_and_sends_status_with_files(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """It lists executions at a path that ends in a slash, and sends each file with the status."""
+    """It lists executions at a path with a final slash; a file is sent with a status."""
     case = sandbox.store.add_case(target.release, "Log in")
     sandbox.store.schedule(target.phase, case)
     projects = {

@@ -186,7 +186,7 @@ def test_one_call_assigns_everything(
     folder: int,
     tester: int,
 ) -> None:
-    """Source -1 means every unassigned test case; with tester -10, anyone, it is assigned."""
+    """Source -1 means every test case without a tester; -10, anyone, is a tester."""
     sandbox.store.add_to_phase(target.phase, 101)
     sandbox.store.schedule(target.phase, 102, tester=-10)
     path = f"/assignmenttree/{target.phase}/bulk/tree/{root}/from/-1/to/{tester}"
