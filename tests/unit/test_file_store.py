@@ -25,7 +25,7 @@ from tests.unit.make import deterministic
 
 
 def read(file: File, journals: list[Path]) -> bytes | None:
-    """Return the content of *file* that a push sends, `None` if it sends none."""
+    """Return the content that a push sends for *file*, `None` if it sends none."""
     copy = find_copy(file, journals)
     return None if copy is None else b"".join(read_copy(copy, file.size))
 
@@ -42,8 +42,8 @@ def take(store: FileStore, content: bytes | Path) -> tuple[str, int]:
     return taken.digest, taken.size
 
 
-def reason(store: FileStore, content: bytes | Path) -> str:
-    """Return why an attachment is not taken."""
+def exceeded_limit(store: FileStore, content: bytes | Path) -> str:
+    """Return which limit an attachment exceeds."""
     taken = store.take(content, "a")
     assert isinstance(taken, LeftOutItem)
     assert taken.by_limit
@@ -51,7 +51,7 @@ def reason(store: FileStore, content: bytes | Path) -> str:
 
 
 def test_equal_contents_are_stored_once(directory, tmp_path):
-    """They may come from bytes or files, and from several processes."""
+    """They may come from bytes or files, and each process has a store of its own."""
     content = bytes(range(256)) * 9000
     source = tmp_path / "source"
     source.write_bytes(content)
@@ -90,12 +90,12 @@ def test_limits_apply_to_each_file_and_to_all(directory, tmp_path):
     source = tmp_path / "a"
     source.write_bytes(b"12345")
 
-    assert reason(store, source) == "larger than zephyr_attach_max_size, 4"
-    assert reason(store, b"12345") == "larger than zephyr_attach_max_size, 4"
+    assert exceeded_limit(store, source) == "larger than zephyr_attach_max_size, 4"
+    assert exceeded_limit(store, b"12345") == "larger than zephyr_attach_max_size, 4"
     take(store, b"1234")
     take(store, b"1234")
     share = "the share of this process in zephyr_attach_max_total"
-    assert reason(store, b"abc") == f"all attachments would exceed 6, {share}"
+    assert exceeded_limit(store, b"abc") == f"all attachments would exceed 6, {share}"
     take(store, b"ab")
 
 
@@ -114,7 +114,7 @@ def test_a_copy_that_is_gone_or_changed_is_not_read(directory, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
-def test_a_link_is_not_followed_out_of_the_directory(directory, tmp_path):
+def test_links_and_pipes_are_not_read(directory, tmp_path):
     """An edited journal must not make a push send other files of the user."""
     content = b"secret"
     digest = hashlib.sha256(content).hexdigest()

@@ -112,7 +112,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_records_are_read_as_they_were_written(path):
-    """Every field of every kind survives."""
+    """This holds for every kind of record."""
     entry = EvidenceEntry("t.py::test_a", Field("n", 1.5), attempt=1, worker="gw0")
     records: list[Record] = [
         ITEM,
@@ -124,10 +124,13 @@ def test_records_are_read_as_they_were_written(path):
             fields=(("n", 3), ("b", False)),
         ),
         Item("t.py::test_c", unmarked=True, new=NewCase("t", "test_c", tags=("a",))),
+        Item("t.py::test_c", invalid=True, changed=True),
         Start("t.py::test_a", 3),
         entry,
         REPORT,
         report("setup"),
+        Passed("t.py::test_c", 7, 9, "gw0"),
+        End(11),
     ]
     write(path, *map(record_line, records))
 
@@ -169,7 +172,7 @@ def test_reading_twice_gives_the_same(path):
 
 
 def test_the_header_is_read_as_it_was_written(path):
-    """A later push knows run, key, start and options."""
+    """A later push knows session, run key, start and options."""
     write(path)
 
     assert Journal(path).header == HEADER
@@ -215,20 +218,19 @@ def test_a_line_is_on_disk_as_soon_as_it_is_appended(path):
 
 
 @pytest.mark.parametrize("secret", ["s3cr3t", "report", "passed", "kept in", 'a"\\b'])
-def test_a_known_secret_is_not_written(path, secret):
-    """It is hidden in what tests report; keys and options that contain it stay."""
+def test_a_known_secret_in_a_record_is_hidden(path, secret):
+    """Keys, outcomes and options that contain it stay."""
     header = replace(HEADER, options={"cycle": f"name:{secret}"})
     with closing(JournalWriter.create(path, header, Scrubber([secret]))) as writer:
         entry = replace(REPORT, text=f"it was {secret}", outcome="passed")
         writer.append(journal_format.line_of(entry))
-        writer.append(
-            *[json.loads(journal_format.item_text(Item(f"a[{secret}]", (101,))))]
-        )
+        writer.append(record_line(Item(f"a[{secret}]", (101,))))
     journal = Journal(path)
 
-    report, item = records_of(journal)
-    assert report == replace(entry, text="it was <hidden>")
-    assert item == Item("a[<hidden>]", (101,))
+    assert records_of(journal) == [
+        replace(entry, text="it was <hidden>"),
+        Item("a[<hidden>]", (101,)),
+    ]
     assert journal.header == header
 
 
@@ -264,7 +266,7 @@ def test_an_incomplete_last_line_is_skipped(path):
 
 
 def test_a_journal_can_be_cut_anywhere(path):
-    """No complete line is lost, wherever the file ends."""
+    """No complete line is lost, wherever the file ends after its header."""
     records: list[Record] = [ITEM, Start("t.py::test_a", 3), REPORT, End(11)]
     write(path, *map(record_line, records))
     whole = path.read_bytes()
@@ -339,7 +341,9 @@ def test_a_journal_can_be_cut_anywhere(path):
         pytest.param(
             b'{"kind":"item","nodeid":"a","fields":[["a",null]]}', id="empty field"
         ),
-        pytest.param(b'{"kind":"sending","rows":[["x","s"]]}', id="row of a word"),
+        pytest.param(
+            b'{"kind":"sending","rows":[["x","s"]]}', id="execution is a word"
+        ),
         pytest.param(b"[" * 100_000, id="deeply nested"),
     ],
 )
@@ -456,12 +460,12 @@ class Disk:
 
     room: int
 
-    def write(self, number: int, data: bytes) -> int:
+    def write(self, descriptor: int, data: bytes) -> int:
         accepted = data[: self.room]
         if not accepted:
             raise OSError(errno.ENOSPC, "No space left on device")
         self.room -= len(accepted)
-        return os.write(number, accepted)
+        return os.write(descriptor, accepted)
 
 
 RECORDS: list[Record] = [
@@ -474,7 +478,7 @@ RECORDS: list[Record] = [
 
 
 def full_disk(monkeypatch: pytest.MonkeyPatch, room: int) -> Disk:
-    """Let journals be written to a disk with *room* bytes."""
+    """Have journals written to a disk with *room* bytes left, and return the disk."""
     disk = Disk(room)
     monkeypatch.setattr(System, "write", disk.write)
     return disk
@@ -517,9 +521,9 @@ def test_a_disk_with_room_again_gets_the_unwritten_lines(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows keeps a file that is open")
-@pytest.mark.parametrize("is_writable", [True, False])
+@pytest.mark.parametrize("is_writable", [True, False], ids=["writable", "not writable"])
 def test_a_removed_journal_is_written_again(path, is_writable):
-    """If it cannot be written, its lines stay in memory, and the writer is broken."""
+    """If that fails, its lines stay in memory, and the writer is broken."""
     writer = JournalWriter.create(path, HEADER)
     writer.append(*map(record_line, RECORDS[:2]))
     shutil.rmtree(path.parent)
@@ -555,7 +559,7 @@ OBSTACLES: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("obstruct", OBSTACLES.values(), ids=OBSTACLES)
 def test_a_journal_that_cannot_be_opened_is_kept_in_memory(tmp_path, obstruct):
-    """The end of the session reads the same records, cases included."""
+    """The end of the session reads the same records."""
     path = tmp_path / "journals" / "run.jsonl"
     obstruct(path)
     writer = JournalWriter.create(path, HEADER)
@@ -566,13 +570,10 @@ def test_a_journal_that_cannot_be_opened_is_kept_in_memory(tmp_path, obstruct):
     assert writer.broken is not None
     assert read(path, writer.unwritten) == RECORDS
     assert Journal(path, writer.unwritten).header == HEADER
-    assert [each.cases for each in fold(RECORDS)] == [
-        each.cases for each in fold(read(path, writer.unwritten))
-    ]
 
 
 def test_a_journal_is_never_overwritten(path):
-    """Of two runs with one name, the second keeps its lines in memory."""
+    """Of two sessions with one name, the second keeps its lines in memory."""
     write(path, record_line(ITEM))
     before = path.read_bytes()
     writer = JournalWriter.create(path, HEADER)
@@ -607,8 +608,8 @@ def test_a_broken_file_of_a_worker_is_skipped(path):
     assert read(path) == [ITEM]
 
 
-def test_workers_of_another_run_are_not_read(path):
-    """A file whose name only begins like that of the journal belongs to another run."""
+def test_workers_of_another_session_are_not_read(path):
+    """The name of their files may begin like that of the journal."""
     write(path, record_line(ITEM))
     write(path.with_name("run2.gw0.jsonl"), record_line(Item("other")))
 
@@ -626,8 +627,8 @@ def test_files_of_workers_are_found_if_the_name_has_brackets(tmp_path):
 # Pushes that append to a journal
 
 
-def test_a_push_appends(path):
-    """Its lines follow those of the run."""
+def test_a_push_appends_to_the_journal(path):
+    """Its lines follow those of the session."""
     write(path, record_line(ITEM))
     writer = JournalWriter.reopen(path)
     writer.append(journal_format.line_of(RECEIPT))
@@ -654,7 +655,7 @@ def test_a_push_begins_a_new_line_after_an_incomplete_one(path):
 
 
 def test_a_journal_in_use_is_not_reopened(path):
-    """Its run has not ended, or another push is sending it."""
+    """Its session has not ended, or another push is sending it."""
     writer = JournalWriter.create(path, HEADER)
     with pytest.raises(JournalError, match="is in use"):
         JournalWriter.reopen(path)
@@ -679,8 +680,8 @@ def test_a_journal_that_another_program_locked_is_not_reopened(path):
     assert path.read_bytes() == before
 
 
-def test_a_journal_that_cannot_be_reopened_can_still_be_sent(path):
-    """Its receipts stay in memory."""
+def test_receipts_stay_in_memory_if_a_journal_cannot_be_reopened(path):
+    """The push goes on without the file."""
     path.mkdir()
     writer = JournalWriter.reopen(path)
     writer.append(journal_format.line_of(RECEIPT))
@@ -804,33 +805,18 @@ JSON = st.recursive(
     ),
     max_leaves=4,
 )
-KEYS = ["nodeid", "when", "outcome", "at", "duration", "attempt", "worker", "cases"]
-KEYS += [
-    "case",
-    "execution",
-    "status_id",
-    "digest",
-    "rows",
-    "format",
-    "started",
-    "options",
-]
-KEYS += [
+KEYS = [
+    *("nodeid", "when", "outcome", "at", "duration", "attempt", "worker", "cases"),
+    *("case", "execution", "status_id", "digest", "rows"),
+    *("format", "started", "options", "url", "ahead", "count"),
     *("name", "type", "size", "label", "number", "depth", "text", "key", "value"),
     *("defects", "fields", "comment", "session", "sessions"),
 ]
 KINDS = [
     *("comment", "defect", "field", "attachment", "step", "left_out"),
-    *("attaching", "attached", "stepped"),
-    "item",
-    "start",
-    "report",
-    "end",
-    "receipt",
-    "sending",
-    "collect_error",
-    "header",
-    "running",
+    *("item", "start", "report", "passed", "end", "collect_error", "deselected"),
+    *("receipt", "sending", "attaching", "attached", "stepped", "running"),
+    *("header", "server", "clock", "delivered", "torn"),
 ]
 LINE = st.builds(
     lambda kind, line: {**line, "kind": kind},
@@ -841,8 +827,8 @@ LINE = st.builds(
 
 @deterministic
 @given(st.lists(LINE | JSON, max_size=4))
-def test_no_line_is_too_odd_for_the_reader(lines: list[object]) -> None:
-    """Each line is a record or skipped, and the records can be folded."""
+def test_any_line_is_read_or_skipped(lines: list[object]) -> None:
+    """The records that were read can be folded."""
     with tempfile.TemporaryDirectory() as directory:
         path = write(Path(directory) / "run.jsonl")
         with path.open("a", encoding="ascii") as file:
@@ -857,8 +843,8 @@ def test_no_line_is_too_odd_for_the_reader(lines: list[object]) -> None:
 
 @deterministic
 @given(st.lists(ANY_RECORD, max_size=6))
-def test_no_record_is_too_odd_to_be_sent(records: list[Record]) -> None:
-    """Even in an edited journal, times are whole numbers and notes are valid XML."""
+def test_any_records_become_results_that_can_be_sent(records: list[Record]) -> None:
+    """A duration is in whole milliseconds, and notes are short enough and valid XML."""
     plan = build_plan(fold(records), Rules(choices_of(), NotesOptions("always")))
 
     for result in plan.results:
@@ -870,8 +856,8 @@ def test_no_record_is_too_odd_to_be_sent(records: list[Record]) -> None:
 
 @deterministic
 @given(LINE | JSON)
-def test_no_first_line_is_too_odd_for_the_reader(line: object) -> None:
-    """The file is a journal, or an error names it."""
+def test_any_first_line_is_a_header_or_an_error(line: object) -> None:
+    """The error names the file."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "run.jsonl"
         path.write_text(f"{json.dumps(line)}\n", encoding="ascii")
@@ -897,8 +883,7 @@ def test_no_first_line_is_too_odd_for_the_reader(line: object) -> None:
     [b"[" * 4000, b'{"kind": "delivered"', b"\xff\xfe\x00", b"9" * 4000],
     ids=["deeply nested", "half a line", "binary", "long number"],
 )
-def test_a_journal_with_an_odd_last_line_is_not_delivered(path, tail):
-    """Only the end of the file is read to find out."""
+def test_a_journal_whose_last_line_cannot_be_read_is_not_delivered(path, tail):
     write(path)
     with path.open("ab") as file:
         file.write(b"\n" + tail)
@@ -917,12 +902,10 @@ def test_a_pipe_is_no_journal_and_is_not_waited_for(path):
 def test_a_line_above_the_limit_is_skipped_and_counted_once(path, monkeypatch):
     """It is read in parts, and the next line is read."""
     monkeypatch.setattr(journal_reader, "_MAX_LINE_BYTES", 1000)
-    write(path, json.loads(journal_format.item_text(ITEM)))
+    write(path, record_line(ITEM))
     with path.open("ab") as file:
         file.write(b"x" * 5500 + b"\n")
-        file.write(
-            json.dumps(json.loads(journal_format.item_text(ITEM))).encode() + b"\n"
-        )
+        file.write(json.dumps(record_line(ITEM)).encode() + b"\n")
     journal = Journal(path)
 
     assert records_of(journal) == [ITEM, ITEM]
@@ -933,22 +916,22 @@ def test_a_line_above_the_limit_is_skipped_and_counted_once(path, monkeypatch):
     "change",
     [
         pytest.param(lambda data: b"\xef\xbb\xbf" + data, id="byte order mark"),
-        pytest.param(lambda data: data.replace(b"\n", b"\r\n"), id="line ends"),
+        pytest.param(
+            lambda data: data.replace(b"\n", b"\r\n"), id="line breaks of Windows"
+        ),
         pytest.param(lambda data: data.replace(b"\n", b"\n\n \n"), id="blank lines"),
         pytest.param(lambda data: data + data, id="twice in one file"),
     ],
 )
 def test_changes_by_an_editor_do_not_change_the_results(path, change):
-    write(
-        path,
-        json.loads(journal_format.item_text(ITEM)),
-        journal_format.line_of(REPORT),
-    )
+    write(path, record_line(ITEM), record_line(REPORT))
     before = fold(read(path))
     path.write_bytes(change(path.read_bytes()))
 
-    assert [(n.nodeid, n.outcome, n.cases) for n in fold(read(path))] == [
-        (n.nodeid, n.outcome, n.cases) for n in before
+    after = fold(read(path))
+
+    assert [(each.nodeid, each.outcome, each.cases) for each in after] == [
+        (each.nodeid, each.outcome, each.cases) for each in before
     ]
 
 

@@ -51,7 +51,7 @@ def test_a_lock_does_not_move_the_position_in_the_file(tmp_path):
 
 
 def test_a_lock_ends_with_its_process(tmp_path):
-    """A run that was killed does not lock its journal for ever."""
+    """A session that was killed does not lock its journal for ever."""
     path = tmp_path / "run.jsonl"
     command = [sys.executable, "-c", LOCK_AND_WAIT, str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:

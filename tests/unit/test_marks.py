@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -38,7 +37,10 @@ class MultilineRepr:
 
 
 def read(*args: object, param_id: str | None = None, **kwargs: Any) -> MarkerData:
-    """Read one marker of an item."""
+    """Return what a marker with these arguments says.
+
+    *param_id* is the id of the item's parameters, `None` if it has none.
+    """
     mark = pytest.Mark("zephyr", args, kwargs, _ispytest=True)
     callspec = None if param_id is None else SimpleNamespace(id=param_id, marks=())
     hook = SimpleNamespace(get_hookimpls=list)
@@ -89,10 +91,9 @@ VALUE = st.recursive(
 def test_any_argument_gives_cases_or_problems(
     args: list[object], kwargs: dict[str, Any], param_id: str | None
 ) -> None:
-    """An invalid id is a problem in one line, and a case is a number or a text."""
+    """A problem is one line, and a test case is a valid id or a text that is not empty."""
     data = read(*args, param_id=param_id, **kwargs)
 
-    json.dumps(data.cases)
     for case in data.cases:
         assert type(case) in {int, str}
         assert case
@@ -107,5 +108,5 @@ def test_a_list_that_contains_itself_is_read():
     assert read(RECURSIVE).cases == [101]
 
 
-def test_a_repr_of_several_lines_is_shown_on_one():
+def test_a_repr_of_several_lines_is_shown_on_one_line():
     assert read(MultilineRepr()).problems == [r"a\nb\x1b[31m is not a test case id"]

@@ -41,7 +41,7 @@ FAILED = node(
 FLAKY = node(
     Outcome.PASSED,
     attempts=2,
-    earlier_failure=failure("call", "test_pay.py:3: TimeoutError", ""),
+    earlier_failure=failure("call", "test_pay.py:3: TimeoutError"),
 )
 
 
@@ -101,13 +101,13 @@ def test_the_reason_follows_its_test():
 def test_a_failed_subtest_is_named():
     """The name of the subtest is before the line that failed."""
     tested = node(
-        Outcome.FAILED, failures=(failure("call", "t.py:1: no", "", "[euro]"),)
+        Outcome.FAILED, failures=(failure("call", "t.py:1: no", subtest="[euro]"),)
     )
 
     assert (notes_of(tested) or "").endswith("\n\n[euro]: t.py:1: no")
 
 
-def test_a_failure_without_a_line_says_in_which_phase_it_was():
+def test_a_failure_without_a_line_has_its_when_and_its_test():
     """The report of a crash has no line, and that of a fixture may have none."""
     tested = node(Outcome.ERROR, failures=(failure("teardown", "", "stack"),))
 
@@ -117,7 +117,7 @@ def test_a_failure_without_a_line_says_in_which_phase_it_was():
 
 
 def test_many_tests_have_a_count_and_a_line_each_worst_first():
-    """Of fifty parameters, the failed one is first."""
+    """Tests with the same outcome are sorted by node id."""
     nodes = [
         node(Outcome.PASSED, "t[b]"),
         node(Outcome.SKIPPED, "t[a]"),
@@ -159,9 +159,7 @@ def test_a_failure_that_does_not_decide_is_in_the_notes():
         pytest.param("Grüße 中 🙂", "Grüße 中 🙂", id="letters"),
     ],
 )
-def test_characters_that_html_or_xml_cannot_have_are_escaped_or_replaced(
-    plain, escaped
-):
+def test_characters_that_cannot_be_sent_are_escaped_replaced_or_removed(plain, escaped):
     """The server shows notes as HTML and sends them as XML."""
     assert escape(plain) == escaped
 
@@ -172,8 +170,8 @@ def test_all_texts_of_a_test_are_escaped():
         Outcome.FAILED,
         "t[<b>]",
         reason="<i>",
-        failures=(failure("call", "<u>", "<script>", "<s>"),),
-        earlier_failure=failure("call", "<p>", ""),
+        failures=(failure("call", "<u>", "<script>", subtest="<s>"),),
+        earlier_failure=failure("call", "<p>"),
     )
     output = notes_of(tested) or ""
 
@@ -211,7 +209,7 @@ def test_notes_keep_to_their_limit():
 
 
 @pytest.mark.parametrize("limit", [60, 300, 1_000, 4_000])
-def test_no_cut_damages_the_marker_of_another_cut(limit):
+def test_no_cut_damages_the_mark_of_another_cut(limit):
     """Evidence, the failure and the page of the job are all too long here."""
     tested = node(
         Outcome.FAILED,
@@ -279,8 +277,8 @@ def test_notes_of_a_person_are_not_ours(notes):
         ),
     ],
 )
-def test_a_summary_is_one_escaped_line(nodes, line):
-    """It replaces notes that are not valid any more."""
+def test_the_notes_in_one_line_have_the_test_or_a_count(nodes, line):
+    """They replace the notes of an earlier run."""
     assert one_line_notes(nodes, Outcome.PASSED) == line
 
 
@@ -417,7 +415,8 @@ def test_nested_steps_are_indented():
     ]
 
 
-def test_a_step_of_absurd_depth_is_listed():
+def test_a_step_of_any_depth_is_listed():
+    """The depth in an edited journal may be very high."""
     steps = [Step(1, "Open", 2**62, "passed")]
     text = write_notes([node(Outcome.PASSED)], Outcome.PASSED, NotesOptions(), steps)
 
