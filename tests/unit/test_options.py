@@ -158,8 +158,7 @@ def test_a_journal_does_not_set_how_to_reach_the_server(name):
 
 
 @pytest.mark.parametrize("name", OPTION_VALUES)
-def test_each_option_has_its_default(name):
-    """With no source, an option has its default."""
+def test_an_option_without_a_source_has_its_default(name):
     assert resolve.value(name, OptionSources()) == OPTION_VALUES[name][0]
 
 
@@ -309,7 +308,7 @@ def test_a_long_wrong_value_is_cut_in_the_message():
 
 
 def test_settings_have_text_and_source_of_every_value():
-    """Messages show the text as it was given."""
+    """Messages show the text as it was given, without spaces around it."""
     settings = resolve.resolve(
         OptionSources(flags={"phase": "id:7"}, environ={"ZEPHYR_CYCLE": " Nightly "})
     )
@@ -364,7 +363,7 @@ def test_a_journal_has_the_options_that_were_set_and_decide_the_result():
 
 def test_the_options_of_a_journal_have_the_same_values_later():
     """A later push has the same result as a push at the end of the run."""
-    first = resolve.resolve(OptionSources(environ=environ_of_all()))
+    first = resolve.resolve(OptionSources(environ=environ_of_all_options()))
     again = resolve.resolve(
         OptionSources(journal_options=resolve.journaled_options(first))
     )
@@ -375,7 +374,8 @@ def test_the_options_of_a_journal_have_the_same_values_later():
     }
 
 
-def environ_of_all() -> dict[str, str]:
+def environ_of_all_options() -> dict[str, str]:
+    """Return variables that set all options except the file of a token."""
     return {
         option.env_name: OPTION_VALUES[option.name][1]
         for option in OPTIONS
@@ -515,7 +515,7 @@ def test_the_table_has_every_option_with_its_source():
 
 
 def test_the_table_shows_the_address_that_is_used():
-    """A pasted address is shown as it was cut."""
+    """It is that of the server, even if the address of one of its pages was set."""
     settings = resolve.resolve(
         OptionSources(environ={"ZEPHYR_URL": "https://z.example/flex/html5"})
     )
@@ -550,8 +550,8 @@ def test_the_table_says_who_logs_in(environ, row):
 
 
 @pytest.mark.parametrize("name", ["{env:OTHER_SECRET}", "{date}", "x {build}"])
-def test_placeholders_in_a_journal_are_not_filled(name):
-    """Its names were filled when it was written, so placeholders were added by hand."""
+def test_a_placeholder_in_a_journal_is_an_error(name):
+    """A journal has filled names, so somebody has added the placeholder by hand."""
     environ = {"OTHER_SECRET": "s3cr3t", "ZEPHYR_BUILD": "77"}
     with pytest.raises(SettingsError) as caught:
         resolve.resolve(OptionSources(environ=environ, journal_options={"phase": name}))
@@ -608,7 +608,10 @@ def test_any_value_from_any_source_is_used_or_rejected(
 def test_a_relative_path_starts_from_its_source(
     tmp_path, monkeypatch, name, kind, starts_from_ini_file
 ):
-    """A path in an ini file starts from the file, any other from the working directory."""
+    """A path in an ini file starts from the file, any other from the working directory.
+
+    ``~`` in an ini file is the home directory.
+    """
     monkeypatch.chdir(tmp_path)
     root = tmp_path / "project"
     for directory in (root, tmp_path):

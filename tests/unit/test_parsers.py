@@ -136,10 +136,10 @@ def test_any_other_host_may_be_a_server(host):
         ("id", Ref(name="id")),
         ("Grüße 中", Ref(name="Grüße 中")),
     ],
-    ids=lambda text: str(text),
+    ids=str,
 )
 def test_digits_are_an_id_and_any_other_text_is_a_name(text, ref):
-    """A prefix `id:` or `name:` takes precedence."""
+    """A prefix `id:` or `name:` takes precedence, and over 18 digits are a name."""
     assert parse("phase", text) == ref
 
 
@@ -154,8 +154,8 @@ def test_digits_are_an_id_and_any_other_text_is_a_name(text, ref):
     ],
     ids=lambda text: text,
 )
-def test_a_prefix_needs_a_value(text, reason):
-    """A prefix alone is rejected."""
+def test_a_prefix_needs_a_valid_value(text, reason):
+    """A number must follow `id:`, and any text must follow `name:`."""
     assert error_message("phase", text) == (
         f"invalid zephyr_phase {text!r} (from zephyr_phase in pytest.ini): {reason}."
     )
@@ -198,7 +198,7 @@ def test_a_prefix_needs_a_value(text, reason):
     ids=lambda value: str(value).replace(THIS_FILE, "FILE"),
 )
 def test_a_text_becomes_its_value(name, text, value):
-    """Truth values and some words may be in any case; paths may begin with ``~``."""
+    """Booleans and some words may be in any case; paths may begin with ``~``."""
     assert parse(name, text) == value
 
 

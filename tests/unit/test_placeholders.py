@@ -107,14 +107,14 @@ def test_date_and_time_can_be_sorted():
     ids=["set by the user", "from the service"],
 )
 def test_the_build_of_the_user_overrides_that_of_the_service(build, expected):
-    """A value that is set has precedence."""
+    """Without a build of the user, `{build}` is that of the service."""
     values = values_of({"GITHUB_RUN_NUMBER": "12"}, "77", build)
 
     assert (values["build"], values["run"]) == (expected, "77")
 
 
-def test_every_placeholder_has_a_value_or_a_reason():
-    """No placeholder of the documented list is missing."""
+def test_the_list_of_placeholders_is_complete():
+    """The message about an unknown placeholder shows this list."""
     names = {each for each in PLACEHOLDERS if not each.startswith("env:")}
 
     assert names == set(values_of({}, None, None))
@@ -150,7 +150,7 @@ def test_a_name_that_cannot_be_filled_is_reported_with_its_source():
 @deterministic
 @given(st.text(st.sampled_from("{}ab :7id"), min_size=1, max_size=10))
 def test_a_journal_has_the_name_with_placeholders_filled(name: str) -> None:
-    """A later push goes to the same place, also if the name has braces."""
+    """A later push goes to the same phase, even if the name has braces."""
     stage = f"x{name}x"
     first = resolve.resolve(
         OptionSources(environ={"ZEPHYR_PHASE": "name:{env:STAGE}", "STAGE": stage})

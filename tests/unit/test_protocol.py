@@ -30,6 +30,7 @@ from pytest_zephyr.results.status import STOCK
 from pytest_zephyr.secret import Secret
 from pytest_zephyr.target.find_cases import CaseLookup
 from pytest_zephyr.target.snapshot import Snapshot
+from tests.unit.make import deterministic
 
 
 #: Settings with values of all types.
@@ -60,6 +61,7 @@ SETTINGS = resolve(
         protocol.LookUp((1, "A-1", "1")),
         protocol.Checked(("a",), True, (1, "A-1"), -7),
         protocol.Checked(in_phase=()),
+        protocol.LookedUp((("A-1", "no such case", "unknown"),), '{"a":1}', "no"),
         protocol.Progress(1, 2, "files"),
         protocol.Pushed((Line("a\nb", "error", ("c",), "not-sent"),), False),
         protocol.Broken("no", bug=True),
@@ -94,7 +96,7 @@ def test_a_credential_can_be_sent() -> None:
         b'{"kind":"Progress","done":"1","total":2,"what":"s3cret"}\n',
         b'{"kind":"Progress","done":1}\n',
         b'{"kind":"Progress","done":true,"total":2,"what":"s3cret"}\n',
-        pytest.param(b"[" * 100_000 + b"\n", id="nested too deeply"),
+        pytest.param(b"[" * 100_000 + b"\n", id="deeply nested"),
     ],
 )
 def test_a_line_that_is_no_message_is_reported_without_its_content(line: bytes) -> None:
@@ -151,6 +153,7 @@ class Sample:
     anything: Any
 
 
+@deterministic
 @given(
     st.builds(
         Sample,

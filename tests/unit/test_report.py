@@ -1,10 +1,9 @@
-"""JSON reports, Markdown and annotations can hold any text."""
+"""Report files, annotations and summaries, also with texts that need escapes."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
@@ -34,6 +33,7 @@ NODE = NodeResult("test_a.py::test_x[a|`b`\ud800]", Outcome.FAILED, (101,))
 
 
 def render_report(suffix: str, *lines: Line) -> str:
+    """Return a report of two equal runs, each with one refused test case."""
     failed = result(101, status=Status("2", "Fail"), nodes=(NODE,))
     rows = [row_of(failed, "refused", "no | such * case")]
     run = RunReport(
@@ -63,11 +63,11 @@ def test_json_of_any_text_follows_the_schema():
     ]
 
 
-def test_json_has_a_test_case_on_each_line():
+def test_json_has_each_test_case_on_a_line_of_its_own():
     assert render_report(".json").count('\n{"id": 101, ') == 2
 
 
-def test_markdown_of_any_text_is_one_row():
+def test_a_test_case_with_any_text_is_one_row_of_markdown():
     text = render_report(".MD", Line("all *well*"))
 
     assert "## Payments > \\<b>1.0\\</b>\n" in text
@@ -124,7 +124,7 @@ def test_markdown_lists_problems_with_their_command():
 
 
 def test_github_shows_no_more_than_ten_annotations_of_a_level():
-    lines: list[Any] = [Line(f"{n}", "error", code="refused") for n in range(30)]
+    lines = [Line(str(number), "error", code="refused") for number in range(30)]
 
     assert len(github_annotations(lines, GITHUB)) == 10
 

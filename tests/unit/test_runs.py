@@ -60,9 +60,9 @@ def write(
     *lines: dict[str, object],
     key: str = "",
     started: int = 0,
-    run: str = "",
 ) -> Path:
-    writer = JournalWriter.create(path, Header(run or path.stem, key, started))
+    """Write a journal of a session with the name of the file, and close it."""
+    writer = JournalWriter.create(path, Header(path.stem, key, started))
     writer.append(*lines)
     writer.close()
     assert writer.broken is None
@@ -94,10 +94,10 @@ def test_a_directory_stands_for_its_undelivered_journals(tmp_path):
     write(tmp_path / "c.jsonl", journal_format.line_of(journal_format.AllDelivered()))
     journal_writer.worker_journal(str(tmp_path / "a.jsonl"), "gw0").close()
     (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
-    search = find_journals([tmp_path])
+    selection = find_journals([tmp_path])
 
-    assert names(search.journals) == ["a.jsonl", "b.jsonl"]
-    assert search.problems == []
+    assert names(selection.journals) == ["a.jsonl", "b.jsonl"]
+    assert selection.problems == []
 
 
 def test_a_file_that_is_named_is_taken_even_if_delivered(tmp_path):
@@ -125,26 +125,26 @@ def test_a_part_of_a_journal_is_not_sent_alone(tmp_path, monkeypatch):
     write(whole)
     journal_writer.worker_journal(str(whole), "gw0").close()
     whole.unlink()
-    search = find_journals([part])
+    selection = find_journals([part])
 
-    assert search.journals == []
-    assert search.problems == [f"{part} is a part of another journal; push {whole}."]
+    assert selection.journals == []
+    assert selection.problems == [f"{part} is a part of another journal; push {whole}."]
     write(whole)
     monkeypatch.chdir(tmp_path)
     for paths in ([part, whole], [Path("a.gw0.jsonl"), tmp_path], [whole, part.name]):
-        search = find_journals(map(Path, paths))
-        assert names(search.journals) == ["a.jsonl"]
-        assert search.problems == []
+        selection = find_journals(map(Path, paths))
+        assert names(selection.journals) == ["a.jsonl"]
+        assert selection.problems == []
 
 
 def test_a_path_that_is_not_there_is_a_problem(tmp_path):
     """The other journals are found nevertheless."""
     path = write(tmp_path / "a.jsonl")
-    search = find_journals([tmp_path / "none.jsonl", path])
+    selection = find_journals([tmp_path / "none.jsonl", path])
 
-    assert names(search.journals) == ["a.jsonl"]
-    assert len(search.problems) == 1
-    assert str(tmp_path / "none.jsonl") in search.problems[0]
+    assert names(selection.journals) == ["a.jsonl"]
+    assert len(selection.problems) == 1
+    assert str(tmp_path / "none.jsonl") in selection.problems[0]
 
 
 def test_a_broken_file_does_not_affect_the_others(tmp_path):
@@ -156,10 +156,10 @@ def test_a_broken_file_does_not_affect_the_others(tmp_path):
         b'{"kind":"header","format":1,"session":"d","started":"soon"}\n'
     )
     write(tmp_path / "e.jsonl")
-    search = find_journals([tmp_path])
+    selection = find_journals([tmp_path])
 
-    assert {"a.jsonl", "e.jsonl"} <= set(names(search.journals))
-    assert "has format 99" in "\n".join(search.problems)
+    assert {"a.jsonl", "e.jsonl"} <= set(names(selection.journals))
+    assert "has format 99" in "\n".join(selection.problems)
 
 
 # Grouping
@@ -193,7 +193,7 @@ def test_runs_are_sorted_by_their_start(tmp_path):
 # Merging
 
 
-def results(runs: Sequence[Run]) -> list[dict[str, object]]:
+def planned_results(runs: Sequence[Run]) -> list[dict[str, object]]:
     """Return the planned results of each run, by test case."""
     results_of_runs: list[dict[str, object]] = []
     for run in runs:
@@ -296,10 +296,13 @@ def test_merging_does_not_depend_on_order_or_repetition(
         ]
         shuffled = [*paths, *chance.choices(paths, k=2)]
         chance.shuffle(shuffled)
-        in_order = results(group(find_journals(paths).journals))
+        in_order = planned_results(group(find_journals(paths).journals))
 
-        assert results(group(find_journals(shuffled).journals)) == in_order
-        assert results(group(find_journals([Path(directory)]).journals)) == in_order
+        assert planned_results(group(find_journals(shuffled).journals)) == in_order
+        assert (
+            planned_results(group(find_journals([Path(directory)]).journals))
+            == in_order
+        )
 
 
 @deterministic
@@ -324,11 +327,13 @@ def test_merging_does_not_depend_on_the_order_of_journals(
         (grouped,) = group([third, first, second])
 
         assert (
-            without_notes(in_order) == without_notes(swapped) == without_notes(grouped)
+            results_without_notes(in_order)
+            == results_without_notes(swapped)
+            == results_without_notes(grouped)
         )
 
 
-def without_notes(run: Run) -> dict[object, object]:
+def results_without_notes(run: Run) -> dict[object, object]:
     plan = build_plan(
         run.read().merged.nodes, Rules(choices_of(), NotesOptions("never"))
     )
@@ -360,7 +365,7 @@ def test_receipts_of_all_journals_are_remembered(tmp_path):
     assert run.read().memory("").receipts == {(7, "d1"), (8, "d2")}
 
 
-def test_a_write_without_a_receipt_has_no_answer(tmp_path):
+def test_a_write_without_a_receipt_is_unanswered(tmp_path):
     """Of several writes to one execution, the state before the last one counts."""
     path = write(
         tmp_path / "a.jsonl",
@@ -372,7 +377,7 @@ def test_a_write_without_a_receipt_has_no_answer(tmp_path):
     assert run.read().memory("").unanswered == {7: "s2", 8: "s1"}
 
 
-def test_a_write_with_a_receipt_is_certain(tmp_path):
+def test_a_write_with_a_receipt_is_answered(tmp_path):
     """The receipt says that the result was written."""
     path = write(
         tmp_path / "a.jsonl",
@@ -384,7 +389,7 @@ def test_a_write_with_a_receipt_is_certain(tmp_path):
     assert run.read().memory("").unanswered == {8: "s1"}
 
 
-def test_a_second_write_after_a_receipt_is_unanswered_again(tmp_path):
+def test_a_second_write_after_a_receipt_is_unanswered(tmp_path):
     """The receipt is about the first write."""
     path = write(
         tmp_path / "a.jsonl",
@@ -398,7 +403,7 @@ def test_a_second_write_after_a_receipt_is_unanswered_again(tmp_path):
 
 
 def test_a_push_writes_its_receipts_to_every_journal_of_a_run(tmp_path):
-    """The next push may read only one of them."""
+    """The next push may have only one of them."""
     paths = [write(tmp_path / f"{name}.jsonl", key="7") for name in "ab"]
     (run,) = group(map(Journal, paths))
     writers = [JournalWriter.reopen(path) for path in paths]
@@ -406,13 +411,10 @@ def test_a_push_writes_its_receipts_to_every_journal_of_a_run(tmp_path):
     memory.note(Sending({7: "s1"}))
     memory.note(Receipt(101, 7, "1", "d1"), Receipt(102, 8, "1", "d2"))
     for writer in writers:
-        writer.append(journal_format.line_of(journal_format.AllDelivered()))
-    for writer in writers:
         writer.close()
     again = [Run((Journal(path),)).read().memory("") for path in paths]
 
     assert [each.receipts for each in again] == [{(7, "d1"), (8, "d2")}] * 2
-    assert all(Journal(path).is_delivered() for path in paths)
 
 
 # Removing old journals
@@ -456,8 +458,8 @@ def test_undelivered_journals_are_never_removed(tmp_path):
     assert len(list(tmp_path.glob("*.jsonl"))) == 5
 
 
-def test_undelivered_journals_are_not_counted(tmp_path):
-    """The last delivered ones stay, besides all undelivered ones."""
+def test_only_delivered_journals_are_counted(tmp_path):
+    """The last delivered one stays, besides all undelivered ones."""
     for name in ("1", "2"):
         write(
             tmp_path / f"{name}.jsonl",
@@ -472,9 +474,9 @@ def test_undelivered_journals_are_not_counted(tmp_path):
 
 @pytest.fixture
 def attachments(tmp_path):
-    """Write two journals and one of a worker; return digests of files, by name.
+    """Write two journals and one of a worker; return digests of attachments, by name.
 
-    Each journal names an old file; no journal names the file "lost".
+    Each journal names an old attachment; no journal names the attachment "lost".
     """
     store = FileStore(tmp_path / FILES_DIRECTORY, 100, 1000)
     digests = {}
@@ -499,7 +501,7 @@ def attachments(tmp_path):
     return digests
 
 
-def test_files_that_no_journal_names_go_with_old_journals(tmp_path, attachments):
+def test_attachments_of_removed_journals_are_removed(tmp_path, attachments):
     prune(tmp_path, keep=2)
     assert len(list((tmp_path / FILES_DIRECTORY).iterdir())) == 4
 
@@ -512,7 +514,7 @@ def test_files_that_no_journal_names_go_with_old_journals(tmp_path, attachments)
 
 
 @pytest.mark.usefixtures("attachments")
-def test_files_stay_while_a_journal_cannot_be_read(tmp_path):
+def test_attachments_stay_while_a_journal_cannot_be_read(tmp_path):
     """A newer version may have written it, and it may name any of them."""
     (tmp_path / "0.jsonl").write_bytes(b'{"kind":"header","format":99}')
     prune(tmp_path, keep=0)
@@ -520,8 +522,8 @@ def test_files_stay_while_a_journal_cannot_be_read(tmp_path):
     assert len(list((tmp_path / FILES_DIRECTORY).iterdir())) == 4
 
 
-def test_journals_of_a_run_that_has_not_ended_are_not_removed(tmp_path):
-    """Later jobs of the run need the results of the earlier ones."""
+def test_journals_that_later_jobs_of_their_run_may_need_are_not_removed(tmp_path):
+    """Those of the last day stay, and those of a run with an undelivered journal."""
     for name in ("1", "2", "3", "6"):
         write(
             tmp_path / f"{name}.jsonl",
@@ -561,7 +563,9 @@ def test_journals_that_were_removed_meanwhile_are_skipped(tmp_path):
     assert [each.is_delivered() for each in known] == [False] * 3
 
 
-def test_a_directory_of_many_is_cleared_in_several_sessions(tmp_path, monkeypatch):
+def test_a_directory_of_many_journals_is_cleared_in_several_sessions(
+    tmp_path, monkeypatch
+):
     """No session checks all of them."""
     for number in range(40):
         write(
@@ -583,6 +587,7 @@ def test_a_directory_of_many_is_cleared_in_several_sessions(tmp_path, monkeypatc
 
 @pytest.fixture(params=["refused", "granted to all"])
 def no_locks(request, monkeypatch):
+    """Let every attempt to lock a file fail, or every attempt succeed."""
     fcntl = pytest.importorskip("fcntl")
 
     def flock(fd: int, operation: int) -> None:
@@ -676,15 +681,15 @@ def test_a_journal_with_a_damaged_header_is_named(tmp_path):
     path.write_bytes(b"{" + path.read_bytes())
     (tmp_path / "other.jsonl").write_bytes(b"{}\n{}\n")
     (tmp_path / "2026-11-26T02-19-20-ab12ce.jsonl").write_bytes(b'{"kind":"hea')
-    search = find_journals([tmp_path])
+    selection = find_journals([tmp_path])
 
-    assert search.problems == [
+    assert selection.problems == [
         f"{path} is not a journal: its first line is not a header."
     ]
 
 
 def test_of_two_copies_of_a_journal_the_longer_is_read(tmp_path):
-    """One may have been copied while its run went on."""
+    """One may have been copied while its session ran."""
     whole = write(tmp_path / "a" / "1.jsonl", *lines_of_test("t.py::a", "failed"))
     half = tmp_path / "0" / "1.jsonl"
     half.parent.mkdir()
@@ -694,8 +699,8 @@ def test_of_two_copies_of_a_journal_the_longer_is_read(tmp_path):
         assert [each.path for each in find_journals(paths).journals] == [whole]
 
 
-@pytest.mark.parametrize("lost", ["spaces", "kind", "torn"])
-def test_a_test_whose_report_is_lost_has_not_passed(tmp_path, lost):
+@pytest.mark.parametrize("damage", ["blank line", "another kind", "torn line"])
+def test_a_test_whose_report_is_lost_has_not_passed(tmp_path, damage):
     """A test with a teardown had an outcome, which may have been a failure."""
     path = write(
         tmp_path / "1.jsonl",
@@ -706,10 +711,10 @@ def test_a_test_whose_report_is_lost_has_not_passed(tmp_path, lost):
     lines = path.read_bytes().splitlines(keepends=True)
     assert b"failed" in lines[5]
     lines[5] = {
-        "spaces": b" " * 40 + b"\n",
-        "kind": lines[5].replace(b'"report"', b'"end"'),
-        "torn": lines[5][:20] + b'\n{"kind":"torn"}\n',
-    }[lost]
+        "blank line": b" " * 40 + b"\n",
+        "another kind": lines[5].replace(b'"report"', b'"end"'),
+        "torn line": lines[5][:20] + b'\n{"kind":"torn"}\n',
+    }[damage]
     path.write_bytes(b"".join(lines))
     nodes = Run((Journal(path),)).read().merged.nodes
     (case_result,) = build_plan(nodes, Rules(choices_of(), NotesOptions())).results

@@ -27,7 +27,7 @@ def settings(**environ: str) -> Settings:
 
 
 @pytest.mark.parametrize(
-    ("flags", "printed"),
+    ("flags", "expected"),
     [
         pytest.param(
             {"cycle": "Nightly@main", "environment": "ada@qa", "build": "7@a"},
@@ -45,13 +45,13 @@ def settings(**environ: str) -> Settings:
         ),
     ],
 )
-def test_a_command_to_paste_has_all_typed_flags_but_no_credential(flags, printed):
-    """An address of a proxy with a password is the only flag that is left out."""
+def test_a_command_to_paste_has_the_flags_that_a_push_needs(flags, expected):
+    """Only the address of a proxy with a password is left out."""
     sources = OptionSources(flags=flags, environ=SERVER, journal_options={})
     words = shlex.split(command("push", settings=resolve(sources)))
 
     args = build_parser().parse_args(words[words.index("push") :])
-    assert flags_of(args) == printed
+    assert flags_of(args) == expected
 
 
 @pytest.mark.parametrize(
@@ -106,9 +106,7 @@ def problems_of(**environ: str) -> list[str]:
 )
 def test_no_place_is_required_above_an_id(environ):
     """A name needs everything above it."""
-    resolved = settings(**environ)
-
-    assert resolved.require_server() is None  # type: ignore[func-returns-value]
+    settings(**environ).require_server()
 
 
 @pytest.mark.parametrize(
@@ -140,7 +138,7 @@ def test_missing_options_of_the_target_are_listed_from_the_project_down(environ,
 
 
 def test_a_missing_server_is_reported_first():
-    """All missing settings are reported at once."""
+    """The missing project, release, cycle and phase are reported after it."""
     lines = problems_of()
 
     assert lines[0] == (

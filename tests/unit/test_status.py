@@ -33,10 +33,10 @@ from tests.unit.make import WIP
         (Outcome.SKIPPED, None),
         (Outcome.UNRUN, None),
     ],
-    ids=lambda value: getattr(value, "value", ""),
+    ids=lambda each: each.value if isinstance(each, Outcome) else each and each.name,
 )
 def test_each_outcome_has_its_default_status(outcome, status):
-    """It is a stock status; skipped and unrun tests have none."""
+    """It is a stock status; skipped and unrun have none."""
     assert choices_of()[outcome] == Choice(status)
 
 
@@ -60,7 +60,7 @@ def test_defaults_are_ids_whatever_the_server_calls_them():
         pytest.param("bLOCKED", BLOCKED, id="other case"),
         pytest.param("Needs a look", CUSTOM, id="custom name"),
         pytest.param("7", CUSTOM, id="custom id"),
-        pytest.param("-", None, id="nothing"),
+        pytest.param("-", None, id="dash"),
     ],
 )
 def test_a_status_is_found_by_id_or_name(text, status):
@@ -145,5 +145,5 @@ def test_any_map_gives_every_outcome_a_choice(status_map):
 
     assert set(chosen) == set(Outcome)
     for outcome, choice in chosen.items():
-        nothing = status_map.get(outcome, DEFAULT_MAP[outcome]) == "-"
-        assert bool(choice.status) + bool(choice.problem) == (not nothing)
+        is_dash = status_map.get(outcome, DEFAULT_MAP[outcome]) == "-"
+        assert bool(choice.status) + bool(choice.problem) == (not is_dash)

@@ -138,7 +138,7 @@ def test_a_decorated_function_is_a_step_while_it_runs(
     assert log.events == ["a", "inside", "/a"] * 2
 
 
-def test_a_step_can_be_used_again_and_within_itself(log: StepLog) -> None:
+def test_a_decorated_function_may_call_itself(log: StepLog) -> None:
     @log.step("a")
     def count(n: int) -> None:
         if n:

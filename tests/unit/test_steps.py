@@ -47,11 +47,10 @@ def test_a_step_is_matched_by_number_or_text(label, number):
     assert matched.others == (() if number else (step,))
 
 
-def test_the_worst_of_several_decides():
+def test_the_worst_of_several_equal_steps_decides():
     """Parameters of a test, or a loop, repeat a step."""
-    steps = [
-        Step(n, 2, outcome=o) for n, o in enumerate(("passed", "failed", "passed"))
-    ]
+    outcomes = ("passed", "failed", "passed")
+    steps = [Step(number, 2, outcome=each) for number, each in enumerate(outcomes)]
 
     assert match([result_with(each) for each in steps], CASE).by_number == {2: steps[1]}
     assert match([result_with(*steps)], CASE).by_number == {2: steps[1]}
