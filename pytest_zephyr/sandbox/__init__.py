@@ -1,4 +1,4 @@
-"""A Zephyr Enterprise server for demos and tests: real HTTP over a real database."""
+"""A Zephyr Enterprise server for demos and tests, with its data in SQLite."""
 
 from __future__ import annotations
 

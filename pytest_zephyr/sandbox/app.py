@@ -139,9 +139,9 @@ def _api_error(problem: ApiError) -> Response:
 
 
 def _http_error(error: HTTPException) -> Response:
-    """Answer for unknown paths, wrong methods and errors of the sandbox itself.
+    """Answer HTTP errors: unknown paths, wrong methods, errors of the sandbox itself.
 
-    Calls of the API that the sandbox does not support are counted.
+    Count the calls below ``/flex`` that the sandbox does not support.
     """
     if error.code == 404 and auth.is_page(request.path):
         return pages.not_found(error)

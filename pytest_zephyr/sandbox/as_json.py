@@ -32,7 +32,7 @@ DEFECT_STATUS = "Open"
 
 
 def present(**values: Any) -> Json:
-    """Drop values that are `None`: the server leaves a key out instead of sending null."""
+    """Return *values* without those that are `None`: the server never sends null."""
     return {key: value for key, value in values.items() if value is not None}
 
 
@@ -153,7 +153,7 @@ def phase(row: Phase, root: int) -> Json:
     }
 
 
-def node(row: Node, children: Sequence[Json], count: int = 0) -> Json:
+def node(row: Node, children: Sequence[Json], case_count: int = 0) -> Json:
     return {
         "id": row.id,
         **present(parentId=row.parent_id),
@@ -166,8 +166,8 @@ def node(row: Node, children: Sequence[Json], count: int = 0) -> Json:
         "releaseId": row.release_id,
         "createdOn": row.created_on,
         "lastModifiedOn": row.created_on,
-        "testcaseCount": count,
-        "cumulativeTestcaseCount": count
+        "testcaseCount": case_count,
+        "cumulativeTestcaseCount": case_count
         + sum(child["cumulativeTestcaseCount"] for child in children),
     }
 
@@ -270,8 +270,8 @@ def execution(
     row: Execution,
     placement_json: Mapping[str, Any],
     estimated_time: int,
-    testers: Mapping[int, str],
-    attachments: int,
+    user_names: Mapping[int, str],
+    attachment_count: int,
     defects: Iterable[Defect],
 ) -> Json:
     """An execution; *placement_json* is its placement as JSON."""
@@ -283,9 +283,9 @@ def execution(
         "actualTime": estimated_time if row.actual_time is None else row.actual_time,
         **present(status=row.status, comment=row.comment, executedBy=row.executed_by),
         "testerId": row.tester_id,
-        "testerIdName": testers.get(row.tester_id, "Anyone"),
+        "testerIdName": user_names.get(row.tester_id, "Anyone"),
         "cyclePhaseId": row.phase_id,
-        "attachmentCount": attachments,
+        "attachmentCount": attachment_count,
         "defects": [defect(entry) for entry in defects],
         "lastModifiedOn": row.modified_on,
         "createDatetime": row.assigned_on,

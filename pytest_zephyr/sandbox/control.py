@@ -1,6 +1,6 @@
 """Routes to control the sandbox: its faults and switches, as JSON and as a page.
 
-They also list the calls that the sandbox got and does not support.
+They also list the calls that clients made and the sandbox does not support.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def set_switches() -> Response:
 
 
 def _change_by_form(change: Callable[[dict[str, str]], None]) -> Response:
-    """Make the change that a form describes, or show the form with what is wrong."""
+    """Make the change that a form describes, or show the page with what is wrong."""
     try:
         change(request.form.to_dict())
     except ApiError as error:
@@ -95,7 +95,7 @@ def change_switches(given: dict[str, Any]) -> None:
         if name not in SWITCHES:
             raise bad_request(f"There is no switch {name}.")
         if wire.require_int(given, name) < 0:
-            raise bad_request(f"The switch {name} is a number of at least 0.")
+            raise bad_request(f"The switch {name} must be at least 0.")
     for name in given:
         wire.store().set_switch(name, wire.require_int(given, name))
 
@@ -135,7 +135,7 @@ def read_fault(given: Any) -> Fault:
     An empty text counts as a missing key.
     """
     if not isinstance(given, dict):
-        raise bad_request("A fault is an object.")
+        raise bad_request("A fault must be a JSON object.")
     try:
         json.dumps(given, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -145,17 +145,17 @@ def read_fault(given: Any) -> Fault:
     known = {field.name for field in fields(Fault)}
     for key in given:
         if key not in known:
-            raise bad_request(f"A fault has no {key}.")
+            raise bad_request(f"A fault has no key {key}.")
     if given.get("kind", "status") not in get_args(Kind):
-        raise bad_request(f"There is no fault {given['kind']}.")
+        raise bad_request(f"There is no kind of fault {given['kind']}.")
     for key in ("method", "path"):
         if not isinstance(given.get(key, ""), str):
-            raise bad_request(f"The {key} of a fault is a text.")
+            raise bad_request(f"The {key} of a fault must be a text.")
     for key in ("body", "location"):
         if not isinstance(given.get(key, ""), str | None):
-            raise bad_request(f"The {key} of a fault is a text.")
+            raise bad_request(f"The {key} of a fault must be a text.")
     if not (given.get("location") or "").isprintable():
-        raise bad_request("The location of a fault is one line.")
+        raise bad_request("The location of a fault must be one line.")
     if given.get("times", 1) is None:
         del given["times"]
         forever = True
@@ -169,7 +169,9 @@ def read_fault(given: Any) -> Fault:
 
 def _number(key: str, value: Any) -> float:
     lowest, highest = _RANGES[key]
-    wrong = bad_request(f"The {key} of a fault is a number from {lowest} to {highest}.")
+    wrong = bad_request(
+        f"The {key} of a fault must be a number from {lowest} to {highest}."
+    )
     try:
         number = float(value) if key == "seconds" else int(value)
     except (TypeError, ValueError, OverflowError):
@@ -182,7 +184,7 @@ def _number(key: str, value: Any) -> float:
 
 def _header_list(value: object) -> list[object]:
     if not isinstance(value, list):
-        raise bad_request("The headers of a fault are a list.")
+        raise bad_request("The headers of a fault must be a list.")
     return value
 
 
@@ -193,7 +195,7 @@ def _header(pair: object) -> tuple[str, str]:
         ) and _is_header_value(value):
             return name, value
     raise bad_request(
-        "A header of the fault is a name and a value, each a text of one line."
+        "A header of a fault must be a name and a value, each a text of one line."
     )
 
 

@@ -52,7 +52,8 @@ Kind = Literal[
     "retry_after",
 ]
 
-#: What each kind of fault does, for people; the values that it uses are in *asterisks*.
+#: What each kind of fault does, for people. The values that it uses are in *asterisks*,
+#: except the headers, which every kind with a *status* adds to the answer.
 EFFECTS: Mapping[Kind, str] = {
     "status": "Rejects the request with the given *status* and *body*",
     "status_after": "Carries the request out, but answers with the given *status* and"
@@ -75,14 +76,14 @@ EFFECTS: Mapping[Kind, str] = {
     "redirect": "Redirects to the given *location*; the request is not carried out",
     "expire_cookie": "Ends all logins by cookie, as happens after 90 minutes",
     "missing": "Answers 404 without a body, like a server that lacks the call",
-    "lie_result_size": "Says that the list is empty (resultSize 0) while it is not",
+    "lie_result_size": "Says that the list is empty (resultSize 0), but sends its rows",
     "ignore_offset": "Sends the first page of a list again for every other page",
     "foreign_rows": "Puts rows of another phase in front of the list, as many as given"
     " by *rows*",
     "plain_text": "Carries the request out, but answers with plain text or the given"
     " *body*",
-    "retry_after": "Rejects the request with the given *status*, and asks to wait the"
-    " given *seconds* (header Retry-After)",
+    "retry_after": "Rejects the request with the given *status* and *body*, and asks to"
+    " wait the given *seconds* (header Retry-After)",
 }
 
 #: Key of the WSGI environ; its value is the kind of the fault that spoils the answer.

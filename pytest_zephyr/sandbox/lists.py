@@ -90,11 +90,13 @@ def placements_json(session: Session, query: Query) -> list[Json]:
     ]
 
 
-def requirements_of(session: Session, testcases: Iterable[int]) -> dict[int, list[int]]:
+def requirements_of(
+    session: Session, testcase_ids: Iterable[int]
+) -> dict[int, list[int]]:
     """Ids of the requirements that each test case is mapped to."""
     return grouped(
         (link.testcase_id, link.requirement_id)
-        for some in chunks(testcases)
+        for some in chunks(testcase_ids)
         for link in list_rows(
             session, RequirementLink, RequirementLink.testcase_id.in_(some)
         )

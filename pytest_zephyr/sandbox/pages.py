@@ -1,4 +1,4 @@
-"""Web pages that show what the server holds."""
+"""Web pages that show what the server holds, and add projects and releases."""
 
 from __future__ import annotations
 
@@ -34,7 +34,6 @@ from pytest_zephyr.sandbox.data.model import Release
 from pytest_zephyr.sandbox.data.values import ApiError
 from pytest_zephyr.sandbox.data.values import bad_request
 from pytest_zephyr.sandbox.data.values import read_date
-from pytest_zephyr.sandbox.data.values import today
 from pytest_zephyr.sandbox.routes.attachment import file_response
 from pytest_zephyr.sandbox.wire import store
 
@@ -124,7 +123,7 @@ def _overview(session: Session, version: str = "", error: str | None = None) -> 
 def add_project() -> Response:
     return _add_from_form(
         lambda session, name, start, end: catalog.add_project(
-            session, name, identifier=None, start=start or today(), end=end
+            session, name, start=start, end=end
         )
     )
 
@@ -239,7 +238,7 @@ def start_page() -> Response:
 def release(release_id: int) -> Response:
     """Redirect to the phase of a release that has the newest result.
 
-    Clients link releases, because Zephyr has no links to phases.
+    Clients link to releases, because Zephyr has no links to phases.
     """
     with store().database.reading() as session:
         if session.get(Release, release_id) is None:
@@ -248,7 +247,7 @@ def release(release_id: int) -> Response:
 
 
 def _to_latest_phase(fallback: str, *where: Any) -> Response:
-    """Redirect to the phase with the newest result, or to *fallback* without any."""
+    """Redirect to the phase with the newest result; to *fallback* if there is none."""
     with store().database.reading() as session:
         phase_id = views.latest_phase(session, *where)
     page = fallback if phase_id is None else f"/phase/{phase_id}"

@@ -45,7 +45,8 @@ MAX_RECORDED_REQUESTS = 10_000
 class Request:
     """One request as it was answered.
 
-    *status* is 0 if the connection was cut; *body* is `None` if it was empty.
+    *status* is 0 if the connection was closed without an answer; *body* is that of the
+    request, or `None` if it was empty.
     """
 
     method: str
@@ -58,9 +59,9 @@ class Request:
 class Sandbox:
     """A Zephyr Enterprise server on this machine.
 
-    Without *db*, it has no data at first, and deletes its data when it stops. *wrap*
-    gets the WSGI application and returns the one to serve; if a fault spoils an answer,
-    the environ of its request has the key ``sandbox.fault``.
+    *db* is its database, by default a temporary one. *wrap* gets the WSGI application
+    and returns the one to serve; if a fault spoils an answer, the environ of its request
+    has the key ``sandbox.fault``.
     """
 
     def __init__(
@@ -165,7 +166,10 @@ class Sandbox:
         return self
 
     def stop(self) -> None:
-        """Cut all connections, end all threads and close the database."""
+        """Cut all connections, end all threads and close the database.
+
+        A temporary database is deleted.
+        """
         if self._server is None or self._thread is None:
             return
         self._stopping.set()
@@ -297,6 +301,6 @@ class _Server(ThreadedWSGIServer):
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Print the error, unless a client closed its connection."""
+        """Print the error, unless it is an error of the connection."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)

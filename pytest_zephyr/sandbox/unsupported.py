@@ -32,7 +32,7 @@ class UnsupportedCalls:
                 self._counts[call] += 1
 
     def listed(self) -> list[dict[str, str | int]]:
-        """Return each call as JSON, in the order of the first calls."""
+        """Return each call and its count as JSON, in the order of their first use."""
         with self._lock:
             return [
                 {"method": method, "path": path, "count": count}

@@ -51,9 +51,10 @@ class Share:
 
 @dataclass(frozen=True)
 class Tally:
-    """The results of a phase by status, in the order of the server's list.
+    """The executions of a phase, counted by status in the order of the server's list.
 
-    *last_executed_on* is in milliseconds since the epoch, or 0 or `None` if unknown.
+    *last_executed_on* is in milliseconds since the epoch; 0 or `None` means that nothing
+    was executed, or that the page does not show it.
     """
 
     shares: tuple[Share, ...] = ()
@@ -113,7 +114,7 @@ class Statuses:
     ) -> Tally:
         """Return *counts*, which are by status id, as a tally.
 
-        It is in the order of the server's list of statuses; "Not executed" is last.
+        "Not executed" is last, after statuses that the server does not list.
         """
         order = [*self._names, *sorted(counts.keys() - self._names.keys())]
         order.remove(NOT_EXECUTED)
@@ -128,7 +129,7 @@ class Statuses:
 
 
 def overview(session: Session) -> list[dict[str, Any]]:
-    """Projects with their releases, cycles (newest first) and phases with their tallies."""
+    """Projects with their releases, cycles (newest first), and phases with a tally each."""
     statuses = Statuses(session)
     counts: dict[int, Counter[str]] = defaultdict(Counter)
     last_executed_on: dict[int, int] = {}
@@ -198,7 +199,7 @@ def latest_phase(session: Session, *where: Any) -> int | None:
 
 
 def execution_lines(session: Session, phase_id: int) -> tuple[list[Line], Tally]:
-    """Executions of a phase in the order they were assigned, and their counts."""
+    """Executions of a phase in the order they were assigned, and their tally."""
     statuses = Statuses(session)
     chosen = select(Execution.id).where(Execution.phase_id == phase_id)
     file_counts = count_attachments(session, chosen)
@@ -216,7 +217,7 @@ def execution_lines(session: Session, phase_id: int) -> tuple[list[Line], Tally]
             Case.name,
             Case.alt,
             Execution.status,
-            # A line shows 200 characters, which may be longer while they are escaped.
+            # A line shows 200 characters; escaped, they may be more.
             func.substr(Execution.comment, 1, 400),
             Execution.actual_time,
             Execution.executed_on,

@@ -69,7 +69,7 @@ def answer_text(text: str) -> Response:
 
 
 def query_int(name: str) -> int | None:
-    """Number in the query, `None` if missing; 404 without a body for other text."""
+    """Number in the query, `None` if missing or empty; 404 without a body for text."""
     return read_int(request.args.get(name))
 
 

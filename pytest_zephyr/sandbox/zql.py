@@ -89,7 +89,10 @@ def _unquoted(value: str) -> str:
 def _condition(
     session: Session, entity: str, name: str, operator: str, values: list[str]
 ) -> Condition:
-    """Return one condition; raise LookupError or ValueError if it is not supported."""
+    """Return one condition.
+
+    Raise LookupError, ValueError or ApiError if it is not supported.
+    """
     if name == "id":
         # It is not documented which id this is. Here, ids of different kinds differ.
         columns = [Case.testcase_id, Case.id, Placement.id]
@@ -125,7 +128,7 @@ _TEXT_COLUMNS: Mapping[str, Any] = {
     "priority": Case.priority,
     "folder": Node.name,
 }
-#: Column with an id, and the table and the column in which that row has its name.
+#: Column with the id of a row, the table of that row, and the column of its name.
 _REFERENCES: Mapping[str, tuple[Any, Any, Any]] = {
     "creator": (Case.creator_id, User, User.username),
     "release": (Node.release_id, Release, Release.name),
@@ -162,7 +165,7 @@ def _text(column: Any, operator: str, values: list[str]) -> Condition:
 
 
 def _tag(operator: str, values: list[str]) -> Condition:
-    """Return a condition on tags, the words of one text; ``~`` also finds parts."""
+    """Return a condition on tags, the words of a text; ``~`` finds parts of the text."""
     if operator == "~":
         return _text(Case.tag, operator, values)
     negated = {"=": False, "in": False, "!=": True}[operator]

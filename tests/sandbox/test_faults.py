@@ -233,35 +233,38 @@ def test_faults_are_controlled_over_http(sandbox: Sandbox, api: Api) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ('{"kind": "no"}', "There is no fault no."),
-        ('{"kind": null}', "There is no fault None."),
-        ('{"what": 1}', "A fault has no what."),
-        ('{"path": 7}', "The path of a fault is a text."),
-        ('{"path": null}', "The path of a fault is a text."),
-        ('{"method": null}', "The method of a fault is a text."),
-        ('{"body": {}}', "The body of a fault is a text."),
+        ('{"kind": "no"}', "There is no kind of fault no."),
+        ('{"kind": null}', "There is no kind of fault None."),
+        ('{"what": 1}', "A fault has no key what."),
+        ('{"path": 7}', "The path of a fault must be a text."),
+        ('{"path": null}', "The path of a fault must be a text."),
+        ('{"method": null}', "The method of a fault must be a text."),
+        ('{"body": {}}', "The body of a fault must be a text."),
         ('{"body": "\\ud800"}', "not valid Unicode"),
         ('{"\\ud800": 1}', "not valid Unicode"),
-        ('{"location": "http://a\\r\\nX: y"}', "The location of a fault is one line."),
-        ('{"headers": 3}', "The headers of a fault are a list."),
-        ('{"headers": ["ab"]}', "A header of the fault is a name and a value"),
-        ('{"headers": [["X", "a\\r\\nY: b"]]}', "A header of the fault is"),
-        ('{"headers": [["X: y\\r\\nZ", "a"]]}', "A header of the fault is"),
-        ('{"status": "x"}', "The status of a fault is a number from 100 to 599."),
-        ('{"status": 99}', "The status of a fault is a number from 100 to 599."),
-        ('{"status": 600}', "The status of a fault is a number from 100 to 599."),
-        ('{"status": null}', "The status of a fault is a number from 100 to 599."),
-        ('{"seconds": "soon"}', "The seconds of a fault is a number from 0 to"),
-        ('{"seconds": -1}', "The seconds of a fault is a number from 0 to"),
-        ('{"seconds": 1e400}', "The seconds of a fault is a number from 0 to"),
-        ('{"seconds": NaN}', "The seconds of a fault is a number from 0 to"),
-        ('{"seconds": "inf"}', "The seconds of a fault is a number from 0 to"),
-        ('{"times": 1e400}', "The times of a fault is a number from 0 to"),
-        ('{"times": -1}', "The times of a fault is a number from 0 to"),
-        ('{"after": -1}', "The after of a fault is a number from 0 to"),
-        ('{"rows": -1}', "The rows of a fault is a number from 0 to"),
-        ('{"rows": 1e9}', "The rows of a fault is a number from 0 to"),
-        ("[]", "A fault is an object."),
+        (
+            '{"location": "http://a\\r\\nX: y"}',
+            "The location of a fault must be one line.",
+        ),
+        ('{"headers": 3}', "The headers of a fault must be a list."),
+        ('{"headers": ["ab"]}', "A header of a fault must be a name and a value"),
+        ('{"headers": [["X", "a\\r\\nY: b"]]}', "A header of a fault must be"),
+        ('{"headers": [["X: y\\r\\nZ", "a"]]}', "A header of a fault must be"),
+        ('{"status": "x"}', "The status of a fault must be a number from 100 to 599."),
+        ('{"status": 99}', "The status of a fault must be a number from 100 to 599."),
+        ('{"status": 600}', "The status of a fault must be a number from 100 to 599."),
+        ('{"status": null}', "The status of a fault must be a number from 100 to 599."),
+        ('{"seconds": "soon"}', "The seconds of a fault must be a number from 0 to"),
+        ('{"seconds": -1}', "The seconds of a fault must be a number from 0 to"),
+        ('{"seconds": 1e400}', "The seconds of a fault must be a number from 0 to"),
+        ('{"seconds": NaN}', "The seconds of a fault must be a number from 0 to"),
+        ('{"seconds": "inf"}', "The seconds of a fault must be a number from 0 to"),
+        ('{"times": 1e400}', "The times of a fault must be a number from 0 to"),
+        ('{"times": -1}', "The times of a fault must be a number from 0 to"),
+        ('{"after": -1}', "The after of a fault must be a number from 0 to"),
+        ('{"rows": -1}', "The rows of a fault must be a number from 0 to"),
+        ('{"rows": 1e9}', "The rows of a fault must be a number from 0 to"),
+        ("[]", "A fault must be a JSON object."),
     ],
 )
 def test_wrong_fault_is_refused(sandbox: Sandbox, body: str, message: str) -> None:
@@ -314,6 +317,6 @@ def test_a_wrong_form_is_shown_again(sandbox: Sandbox) -> None:
     page = requests.post(f"{sandbox.url}/sandbox/faults", data=form, timeout=30)
 
     assert page.status_code == 400
-    assert "The seconds of a fault is a number from 0 to 86400." in page.text
+    assert "The seconds of a fault must be a number from 0 to 86400." in page.text
     assert "Add a fault" in page.text
     assert sandbox.faults.listed() == []

@@ -58,6 +58,10 @@ def check_within(
     outer: str,
     bounds: tuple[date | None, date | None],
 ) -> None:
+    """Check that *span*, the first and last day of *what*, is in order.
+
+    It must also lie within *bounds*, the dates of *outer*.
+    """
     start, end = span
     if end < start:
         raise bad_request(f"{what} end date cannot be before {what} start date.")

@@ -62,7 +62,7 @@ class Database:
             raise OSError(
                 errno.EINVAL, "not a database of the sandbox", path
             ) from error
-        # This connection only reads how many commits other connections have made.
+        # This connection only reads a number that changes when another one commits.
         self._watcher = sqlite3.connect(path, check_same_thread=False)
         self._watch_lock = threading.Lock()
         # Versions differ between two openings of a file.
@@ -87,8 +87,8 @@ class Database:
     def version(self) -> str:
         """Text that changes with every write, also with a write of another process."""
         with self._watch_lock:
-            (count,) = self._watcher.execute("PRAGMA data_version").fetchone()
-        return f"{self._opening_id}-{count}"
+            (number,) = self._watcher.execute("PRAGMA data_version").fetchone()
+        return f"{self._opening_id}-{number}"
 
     def close(self) -> None:
         self._watcher.close()
@@ -112,7 +112,7 @@ class Database:
 
     @staticmethod
     def _check_tables(connection: Connection, path: Path) -> None:
-        """Refuse a file whose tables are not those of this version."""
+        """Refuse a file with unknown tables, or with other columns than this version."""
         present = {
             (table, column)
             for table, column in connection.execute(

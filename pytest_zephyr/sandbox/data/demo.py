@@ -118,11 +118,11 @@ def add_demo(store: Store) -> tuple[str, ...]:
     )
 
 
-def _fill(session: Session, phase_id: int, folder: int) -> None:
-    """Copy *folder* into a structured phase, and add results of its test cases."""
+def _fill(session: Session, phase_id: int, folder_id: int) -> None:
+    """Copy a folder into a structured phase, and add results of its test cases."""
     phase = get(session, Phase, phase_id)
     user = seeding.first_user(session).id
-    planning.copy_tree(session, phase, planning.repository_node(session, folder))
+    planning.copy_tree(session, phase, planning.repository_node(session, folder_id))
     placements = planning.unassigned(session, Node.phase_id == phase_id)
     planning.assign(session, phase_id, dict.fromkeys(placements, user))
     ids = {row.testcase_id: row.id for row in queries.executions(session, phase_id)}

@@ -90,7 +90,7 @@ def check_statuses(session: Session, given: set[str], preference: str) -> None:
 
 
 def executions_by_id(session: Session, ids: Sequence[int]) -> dict[int, Execution]:
-    """Return the executions with *ids* by id. Raises ApiError for an unknown id."""
+    """Return the executions with *ids*, by id; raise ApiError for an unknown id."""
     executions: dict[int, Execution] = {}
     for some in chunks(set(ids)):
         rows = session.scalars(select(Execution).where(Execution.id.in_(some)))
@@ -102,7 +102,7 @@ def executions_by_id(session: Session, ids: Sequence[int]) -> dict[int, Executio
 
 
 def execute(session: Session, actor: int, new_results: Sequence[NewResult]) -> None:
-    """Apply *new_results*, each a new row of the execution's history; all or none."""
+    """Apply *new_results*, all or none; each becomes a row of its execution's history."""
     check_statuses(
         session, {new_result.status for new_result in new_results}, STATUS_PREFERENCE
     )

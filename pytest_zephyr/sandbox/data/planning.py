@@ -1,4 +1,4 @@
-"""Rules for putting test cases into phases and giving them to testers."""
+"""Rules for putting test cases into phases and assigning them to testers."""
 
 from __future__ import annotations
 
@@ -127,7 +127,8 @@ def add_selected(
 ) -> int:
     """Put selected repository cases into *target*; return how many.
 
-    With *hierarchy*, they get into copies of their folders below *target*.
+    With *hierarchy*, they are put into copies of their folders below *target*, and a
+    selection without *only* includes the folders below its own.
     """
     check_free_form(phase)
     added = 0
@@ -152,7 +153,7 @@ def add_selected(
 def add_by_placement(
     session: Session, phase: Phase, target: Node, placements: Sequence[int]
 ) -> int:
-    """Put the cases of repository *placements* into *target*; returns how many."""
+    """Put the cases of repository *placements* into *target*; return how many."""
     check_free_form(phase)
     case_ids: dict[int, int] = {}
     for some in chunks(placements):
@@ -164,7 +165,7 @@ def add_by_placement(
         case_ids.update((placement, case) for placement, case in rows)
     versions = [case_ids[id] for id in placements if id in case_ids]
     add_placements(session, target.id, versions)
-    return len(case_ids)
+    return len(versions)
 
 
 def phase_folder(session: Session, target: Node, source_id: int) -> Node:
@@ -183,7 +184,7 @@ def phase_folder(session: Session, target: Node, source_id: int) -> Node:
 
 
 def copy_tree(session: Session, phase: Phase, source: Node) -> None:
-    """Fill a structured phase with the folders and cases below *source*."""
+    """Fill a structured phase with the cases of *source* and of all folders below it."""
     root = root_of(session, phase.id)
     root.description = source.description
     to_fill = [(source.id, root)]

@@ -76,7 +76,7 @@ def cases(session: Session, release: int) -> list[CaseState]:
 
 
 def executions(session: Session, phase: int, *where: Any) -> list[ExecutionState]:
-    """Executions of *phase* in the order they were assigned."""
+    """Executions of *phase* that meet *where*, in the order they were assigned."""
     query = (
         select(Execution, Case)
         .select_from(Execution)

@@ -38,7 +38,7 @@ def subtree(session: Session, node_id: int) -> list[int]:
 
 
 def next_testcase_id(session: Session) -> int:
-    """First visible id that is free; the following ids are free, too."""
+    """Visible id that is higher than all that were ever used."""
     highest = (
         session.scalar(select(func.max(table.testcase_id))) or 0
         for table in (Case, RemovedCase)
@@ -64,7 +64,10 @@ def add_cases(
     creator_id: int,
     cases: Sequence[Mapping[str, Any]],
 ) -> tuple[range, range]:
-    """Insert *cases* into *node*; returns their version ids and placement ids."""
+    """Insert *cases*, which are values by column name, into *node*.
+
+    Return their version ids and placement ids.
+    """
     now = now_ms()
     versions = next_ids(session, Case, len(cases))
     if cases:
@@ -135,7 +138,7 @@ def remove_placements(session: Session, node: Node, ids: Iterable[int]) -> None:
 
 
 def remove_folder(session: Session, node: Node) -> None:
-    """Remove *node* with all that is below it."""
+    """Remove *node* with all below it, and test cases that are then in no folder."""
     inside = Placement.node_id.in_(subtree(session, node.id))
     version_ids = list(session.scalars(select(Placement.case_id).where(inside)))
     session.delete(node)

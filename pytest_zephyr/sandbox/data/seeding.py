@@ -196,6 +196,7 @@ def default_folder(session: Session, release_id: int) -> Node:
 
 
 def add_to_phase(session: Session, phase: int, testcase_id: int) -> int:
+    """Put a test case into *phase*, unassigned; return the placement's id."""
     root = catalog.root_of(session, phase)
     known = repository.known_testcases(session, [testcase_id])
     if testcase_id not in known:
@@ -206,6 +207,7 @@ def add_to_phase(session: Session, phase: int, testcase_id: int) -> int:
 def schedule_all(
     session: Session, phase_id: int, testcase_ids: list[int], alts: list[str]
 ) -> None:
+    """Assign test cases to the first user, and create those that do not exist."""
     root = catalog.root_of(session, phase_id)
     project_id = get(session, Release, root.release_id).project_id
     user = first_user(session).id

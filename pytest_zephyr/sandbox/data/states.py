@@ -26,11 +26,11 @@ class CaseState:
 
 @dataclass(frozen=True)
 class ExecutionState:
-    """An execution with its test case; `None` is a value that was never set.
+    """An execution with its test case; a value that was never set is `None`.
 
     *steps* has status and comment of each step result, by the number of the step;
     *attachments* has name, content type and size in bytes; *history* has status, comment,
-    actual time in milliseconds, and milliseconds since the epoch of the execution.
+    actual time in milliseconds, and when it was executed, in milliseconds since the epoch.
     """
 
     id: int

@@ -83,7 +83,8 @@ class Store:
     ) -> tuple[int, str]:
         """Add a user with an API token; return the user's id and the token.
 
-        Without *permissions*, the user can only log in: other calls answer 403.
+        Without *permissions*, the user may only log in and read ``/user/current``;
+        other calls answer 403.
         """
         with self.database.writing() as session:
             return seeding.add_user(
@@ -171,7 +172,10 @@ class Store:
             ).id
 
     def lock_release(self, release: int, seconds: float = FOREVER) -> None:
-        """Refuse changes to *release* for *seconds*, or until it is unlocked."""
+        """Lock *release* for *seconds*, or until it is unlocked.
+
+        Reading it by its id, and changing its cycles, phases or folders, is refused.
+        """
         until = min(time.time() + seconds, 2**62)
         with self.database.writing() as session:
             get(session, Release, release).locked_until = math.ceil(until)
@@ -290,9 +294,9 @@ class Store:
     def schedule_all(
         self, phase: int, testcase_ids: Iterable[int], alts: Iterable[str] = ()
     ) -> None:
-        """Assign test cases, by visible id or by Alt ID, in *phase*.
+        """Assign test cases of *phase*, by visible id or Alt ID, to the first user.
 
-        Test cases that do not exist are created.
+        Those that do not exist are created, and those not in *phase* are put into it.
         """
         with self.database.writing() as session:
             seeding.schedule_all(session, phase, list(testcase_ids), list(alts))

@@ -54,7 +54,7 @@ def today() -> date:
 
 
 def to_ms(day: date) -> int:
-    """Midnight of *day*; the server's time zone is UTC."""
+    """Midnight of *day* in milliseconds since the epoch; the server's time zone is UTC."""
     midnight = datetime(day.year, day.month, day.day, tzinfo=timezone.utc)
     return int(midnight.timestamp()) * 1000
 

@@ -107,7 +107,10 @@ def save_results(
     step_status: str | None = None,
     after_saving: Callable[[Session], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """Save results of executions, and *step_status* for all of their steps if given."""
+    """Save results of executions, and *step_status* for all of their steps if given.
+
+    Return the executions as JSON.
+    """
     with wire.writing() as session:
         for tester in {new_result.tester for new_result in new_results}:
             planning.check_tester(session, tester)
@@ -121,7 +124,7 @@ def save_results(
 
 
 def read_step_status(given: Mapping[str, Any]) -> str | None:
-    """Status for all steps, or `None`; the vendor's clients misspell its key."""
+    """Status for all steps, `None` to leave them; the vendor's clients misspell its key."""
     if not wire.read_bool(given.get("teststepUpdate")):
         return None
     return wire.optional_text(given, "teststepStausId") or wire.optional_text(
@@ -193,6 +196,10 @@ def unassign() -> Response:
 
 @routes.post("/execution/teststepresult/saveorupdate")
 def save_step_results() -> Response:
+    rows = wire.body_batch()
+    for row in rows:
+        # The server needs the phase, too.
+        wire.require_int(row, "cyclePhaseId")
     new_results = [
         NewStepResult(
             execution=wire.require_int(row, "releaseTestScheduleId"),
@@ -201,14 +208,13 @@ def save_step_results() -> Response:
             comment=wire.optional_text(row, "comment"),
             executed_on=wire.optional_milliseconds(row, "executionDate"),
         )
-        for row in wire.body_batch()
-        if wire.require_int(row, "cyclePhaseId") >= 0
+        for row in rows
     ]
     with wire.writing() as session:
         ids = executing.save_step_results(session, new_results)
         executions = {new_result.execution for new_result in new_results}
-        rows = {row["id"]: row for row in step_results_json(session, executions)}
-        return wire.answer([rows[identifier] for identifier in ids])
+        saved = {row["id"]: row for row in step_results_json(session, executions)}
+        return wire.answer([saved[identifier] for identifier in ids])
 
 
 def step_results_json(session: Session, executions: set[int]) -> list[dict[str, Any]]:

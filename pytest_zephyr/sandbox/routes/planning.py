@@ -1,4 +1,4 @@
-"""Putting test cases into phases, and giving them to testers."""
+"""Putting test cases into phases, and assigning them to testers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def planning_rows(node_id: int) -> Response:
 
 
 def planning_json(session: Session, query: Any) -> list[dict[str, Any]]:
-    """JSON of the rows of a phase: placement, test case, and the execution if any."""
+    """JSON of the placements that *query* selects, with test case and any execution."""
     placements = lists.placements_json(session, query)
     scheduled = {
         execution["tcrTreeTestcase"]["id"]: execution
@@ -87,6 +87,7 @@ def add_by_tree(phase_id: int, node_id: int) -> Response:
         Selection(
             node=wire.require_int(row, "treeid"),
             versions=frozenset(wire.require_ids(row.get("tctIds", []))),
+            # Despite its name, isExclusion means that only these are chosen.
             only=wire.read_bool(row.get("isExclusion")),
         )
         for row in wire.body_list()
@@ -153,7 +154,8 @@ def assign_tree(phase_id: int, node_id: int, source: int, tester: int) -> Respon
 
 
 @routes.post("/execution/modify")
-def modify() -> Response:
+def assign_placements() -> Response:
+    """Assign placements to testers; change the tester of those that are assigned."""
     given = wire.body_object().get("createRTSList")
     rows = wire.check_batch_size(
         wire.require_objects(given, "createRTSList cannot be null.")

@@ -94,8 +94,8 @@ def create_release() -> Response:
     """Create a release.
 
     On the real server a new release is locked for minutes. Here it is not; tests lock it
-    with `Store.lock_release`. It is not documented whether the release must lie within
-    the dates of its project.
+    with `Store.lock_release`. Its dates may lie outside those of the project: what the
+    real server does then is not documented.
     """
     given = wire.body_object()
     start, end = wire.read_date_fields(given, "release")

@@ -86,7 +86,7 @@ def root_nodes(release_id: int) -> Response:
 
 @routes.get("/testcasetree/phases/execution/<int:release_id>")
 def execution_trees(release_id: int) -> Response:
-    """Answer the trees of all phases; the real answer's form is not documented."""
+    """Answer the trees of all phases of a release; the real form is not documented."""
     with wire.reading() as session:
         get(session, Release, release_id)
         return wire.answer(

@@ -37,7 +37,7 @@ def requirement(requirement_id: int) -> Response:
 
 @routes.get("/requirementtree")
 def trees() -> Response:
-    """Answer no folders: requirements have none here, and clients take an empty list."""
+    """Answer no folders: requirements have none here; clients accept an empty list."""
     return wire.answer([])
 
 

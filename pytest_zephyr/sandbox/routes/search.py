@@ -30,7 +30,7 @@ MAX_PAGE_SIZE = 100
 
 @routes.get("/testcase")
 def search_cases() -> Response:
-    """Search by a word in the name, or by ZQL."""
+    """Search by a part of the name, or by ZQL."""
     args = request.args
     query = args.get("zqlquery")
     word = query or args.get("word") or args.get("keyword")
@@ -99,9 +99,9 @@ def run_search(
 ) -> dict[str, Any]:
     """Return one page of the matches, in an envelope.
 
-    *word* is ZQL if *is_zql* is set. It is searched in the whole project of *release*;
-    without a word, all rows of the release match. Without a release, *project* is
-    searched, or all projects if that is not given either.
+    *word* is ZQL if *is_zql* is set, else a part of the name. It is searched in the whole
+    project of *release*; without a word, or with ``*``, all rows of the release match.
+    Without a release, *project* is searched, or all projects.
     """
     with wire.reading() as session:
         where = _scope(session, release, everything=word in (None, "", "*"))

@@ -31,7 +31,7 @@ def steps(version_id: int) -> Response:
         case = session.get(Case, version_id)
         if case is None or not repository.steps_of(session, version_id):
             return Response(status=204)
-        return wire.answer(_block(session, case))
+        return wire.answer(_steps_json(session, case))
 
 
 @routes.post("/testcase/<int:version_id>/teststep/<int:placement_id>")
@@ -40,7 +40,7 @@ def set_steps(version_id: int, placement_id: int) -> Response:
     with wire.writing() as session:
         case = _placed_case(session, version_id, placement_id)
         repository.set_steps(session, version_id, new_steps)
-        return wire.answer(_block(session, case))
+        return wire.answer(_steps_json(session, case))
 
 
 def read_steps(value: Any) -> list[dict[str, Any]]:
@@ -59,7 +59,10 @@ def _read_step(step: dict[str, Any]) -> dict[str, Any]:
 
 @routes.post(ONE_STEP_PATH)
 def add_step(version_id: int, placement_id: int) -> Response:
-    """Add a step at the end, or before the step that has its number."""
+    """Add a step with the sent number, or at the end if none was sent.
+
+    If the number is taken, all steps from it on get the next number.
+    """
     step = _sent_step()
     with wire.writing() as session:
         case = _placed_case(session, version_id, placement_id)
@@ -70,7 +73,7 @@ def add_step(version_id: int, placement_id: int) -> Response:
                 if row.order_id >= order:
                     row.order_id += 1
         repository.add_step(session, version_id, {**step, "orderId": order})
-        return wire.answer(_block(session, case))
+        return wire.answer(_steps_json(session, case))
 
 
 @routes.put(ONE_STEP_PATH)
@@ -85,7 +88,7 @@ def change_step(version_id: int, placement_id: int) -> Response:
                 row.data = step.get("data", row.data)
                 row.expected = step.get("result", row.expected)
                 session.flush()
-                return wire.answer(_block(session, case))
+                return wire.answer(_steps_json(session, case))
     raise unknown_id("TestStep", step.get("orderId"))
 
 
@@ -103,7 +106,7 @@ def _placed_case(session: Session, version_id: int, placement_id: int) -> Case:
     return case
 
 
-def _block(session: Session, case: Case) -> dict[str, Any]:
+def _steps_json(session: Session, case: Case) -> dict[str, Any]:
     """Return all steps of *case* as one object, with its first placement.
 
     A placement in the repository comes before one in a phase.

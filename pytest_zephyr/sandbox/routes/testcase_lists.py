@@ -1,4 +1,4 @@
-"""Reading test cases: by folder, by id, by version."""
+"""Reading test cases: by folder, id, version or Alt ID; counting them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def cases_of_nodes() -> Response:
 
 @routes.get("/testcase/count")
 def count_cases() -> Response:
-    """Answer the number of cases in a node and below it, or of a release, or of all.
+    """Answer the number of cases in a node and below it, or in one or all releases.
 
     Clients read a bare number.
     """
@@ -83,7 +83,7 @@ def count_cases() -> Response:
 def one_case(either_id: int) -> Response:
     """Answer a placement, by its id or by that of a version of its test case.
 
-    What the real server answers for a detail is not documented; clients read the same
+    What the real server answers for ``detail`` is not documented; clients read the same
     fields of it.
     """
     with wire.reading() as session:

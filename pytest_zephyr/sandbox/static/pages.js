@@ -16,7 +16,7 @@
     }
   };
 
-  // Filter by text and status. The choice is kept in the address.
+  // Executions are filtered by text and status. The filter is kept in the address.
 
   const text = document.getElementById("text");
   const rows = document.getElementById("results");
@@ -29,10 +29,10 @@
     for (const status of chosen) if (!offered.includes(status)) chosen.delete(status);
     let shown = 0;
     for (const row of rows.children) {
-      row.words ??= row.firstElementChild.textContent.toLowerCase();
+      row.searchText ??= row.firstElementChild.textContent.toLowerCase();
       row.hidden =
         (chosen.size > 0 && !chosen.has(row.dataset.status)) ||
-        !words.every((word) => row.words.includes(word));
+        !words.every((word) => row.searchText.includes(word));
       shown += !row.hidden;
     }
     for (const chip of find(".chip")) {
@@ -50,7 +50,7 @@
     history.replaceState(null, "", `${location.pathname}${search && "?"}${search}${location.hash}`);
   };
 
-  // A result's details are fetched when its row is opened.
+  // The details of an execution are fetched when its row is opened.
 
   const load = async (row) => {
     const answer = await fetch(row.dataset.details, { cache: "no-store" }).catch(() => null);
@@ -86,7 +86,7 @@
     const [to, from] = isRow ? [old.firstElementChild, fresh.firstElementChild] : [old, fresh];
     to.replaceChildren(...from.childNodes);
     if (!isRow) return;
-    old.words = undefined;
+    old.searchText = undefined;
     old.classList.remove("changed");
     void old.offsetWidth;
     old.classList.add("changed");
@@ -141,9 +141,9 @@
     return complete;
   };
 
-  const showStatus = (words) => {
+  const showMessage = (message) => {
     const foot = document.getElementById("foot");
-    if (foot.textContent !== words) foot.textContent = words;
+    if (foot.textContent !== message) foot.textContent = message;
   };
 
   const poll = async () => {
@@ -158,9 +158,9 @@
           const page = new DOMParser().parseFromString(await answer.text(), "text/html");
           if (merge(page)) version = page.body.dataset.version;
         }
-        showStatus(answer.status === 404 ? "This page no longer exists." : "This page updates by itself.");
+        showMessage(answer.status === 404 ? "This page no longer exists." : "This page updates by itself.");
       } catch {
-        showStatus("The sandbox does not answer. This page tries again by itself.");
+        showMessage("The sandbox does not answer. This page tries again by itself.");
       }
     }
     // A page that the server builds slowly is requested less often.
@@ -202,12 +202,12 @@
   // The form for faults shows the fields that the chosen fault uses.
 
   const kind = document.getElementById("kind");
-  const choose = () => {
+  const showUsedFields = () => {
     const uses = kind.selectedOptions[0].dataset.uses.split(" ");
     for (const line of find("[data-field]")) line.hidden = !uses.includes(line.dataset.field);
   };
   if (kind) {
-    kind.addEventListener("change", choose);
-    choose();
+    kind.addEventListener("change", showUsedFields);
+    showUsedFields();
   }
 })();
