@@ -38,15 +38,14 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 class Header:
     """The first line: which session this is, and the options that decide its result.
 
-    *session* is the name of the session, *run_key* its run key, if it has one. *options*
-    has the texts of the options, with placeholders filled; a name of a project, release,
-    cycle or phase begins with ``name:``. *started* is in milliseconds since the epoch.
-    *worker* is the name of the pytest-xdist worker, empty in the journal itself. *job*
-    says what ran, and where; *pid* is the process. *page*, the address of the job's
-    page, and *commit* come from the CI service. *unlocked* says that file locks do not
-    work in this directory, *is_cut_short* is 1 if the disk refused the last lines. A
-    session that is *setup_only* calls no test. The journal of a *dry_run* is sent only
-    when it is named. A header never holds a secret.
+    *session* is the name of the session. *options* are texts, with placeholders filled;
+    the name of a project, release, cycle or phase begins with ``name:``. *started* is in
+    milliseconds since the epoch. *worker* is the name of the pytest-xdist worker, empty in
+    the journal itself. *job* says what ran and where, *pid* is the process. *page*, the
+    address of the job's page, and *commit* come from the CI service. *unlocked* says that
+    file locks do not work in this directory, *is_cut_short* is 1 if the disk refused the
+    last lines. A session that is *setup_only* calls no test. The journal of a *dry_run* is
+    sent only when it is named. A header never holds a secret.
     """
 
     session: str

@@ -27,10 +27,10 @@ from pytest_zephyr.target.creations import Creations
 _NO_PACKAGE = "\0"
 
 #: The folder and name of a test case, which identify it.
-CaseKey = tuple[folders.Path, str]
+CaseKey = tuple[folders.FolderPath, str]
 
 
-def folder_path(case: records.NewCase, template: str) -> folders.Path:
+def folder_path(case: records.NewCase, template: str) -> folders.FolderPath:
     """Return the folder of *case* from a *template* with ``{package}`` in it.
 
     It is ``Automation`` if nothing is left of the template.
@@ -166,7 +166,7 @@ class CaseCreator(BatchWriter[CaseKey]):
         """Refuse all that `find` has not found, for one *reason*."""
         self.refuse(self.unfinished(self._cases_by_key), reason)
 
-    def _note_existing(self, path: folders.Path) -> None:
+    def _note_existing(self, path: folders.FolderPath) -> None:
         """Note the cases in the folder *path*; of equal names the lowest id counts."""
         folder = self._folders.find(path)
         cases = () if folder is None else self._client.folder_cases(folder)

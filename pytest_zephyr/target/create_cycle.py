@@ -36,7 +36,7 @@ class TargetCreator:
     process created are removed if they are empty.
 
     *creations* gets what was created, and what could not be removed. *contested* says
-    that another job created the phase at the same time.
+    that another job has created the phase meanwhile.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class TargetCreator:
         if (target.cycle.id, target.phase.id) in self._created_phases:
             self._creations.created.append(f"phase {target.phase.name!r}")
         else:
-            self.contested = self._target.phase is None
+            self.contested = True
         return target
 
     def _read(self) -> entities.Target:

@@ -154,15 +154,15 @@ class Finder:
         for cycle, phase in phases_with_id(number, matches):
             self.places |= {"cycle": cycle, "phase": phase}
             return self._target(release, cycle, phase)
-        place = "this server" if release is None else self._name_release(release)
+        parent = "this server" if release is None else self._name_release(release)
         if cycle_ref is not None and not matches:
             where = self._where_is(number, cycles, f"Phase {number}")
-            text = str(self._not_found("cycle", cycle_ref, cycles, place))
+            text = str(self._not_found("cycle", cycle_ref, cycles, parent))
             raise errors.TargetNotFound(f"{text} {where}", option="cycle")
         if cycle_ref is not None:
-            place = f"cycle {matches[0].name!r}"
+            parent = f"cycle {matches[0].name!r}"
         where = self._where_is(number, cycles)
-        text = f"{settings.describe('phase')} is not a phase of {place}. {where}"
+        text = f"{settings.describe('phase')} is not a phase of {parent}. {where}"
         raise errors.TargetNotFound(text, option="phase")
 
     def _cycles_above(
@@ -255,20 +255,23 @@ class Finder:
         return ref
 
     def _pick(
-        self, kind: Kind, ref: Ref, listed: Sequence[Entity], place: str
+        self, kind: Kind, ref: Ref, listed: Sequence[Entity], parent: str
     ) -> Entity | None:
-        """Return the entity that *ref* names, `None` if it is missing and may be created."""
+        """Return the entity that *ref* names, `None` if it is missing and may be created.
+
+        *parent* says for messages what contains the *listed* entities.
+        """
         matches = [each for each in listed if _matches(ref, each)]
         if not matches:
             if kind in CREATE_LEVELS and ref.name and self._settings.may_create(kind):
                 self.places[kind] = None
                 return None
-            raise self._not_found(kind, ref, listed, place)
+            raise self._not_found(kind, ref, listed, parent)
         lowest = min(matches, key=lambda each: each.id)
         if len(matches) > 1:
             ids = ", ".join(map(str, sorted(each.id for each in matches)))
             self._remarks.append(
-                f"{len(matches)} {kind}s of {place} are called {lowest.name!r} (ids {ids});"
+                f"{len(matches)} {kind}s of {parent} are called {lowest.name!r} (ids {ids});"
                 f" the lowest id is used. Set {table.ini_of(kind)} to an id to choose."
             )
         self.places[kind] = lowest
@@ -295,7 +298,7 @@ class Finder:
         return f"id {number}" if name is None else f"{name!r} ({number})"
 
     def _not_found(
-        self, kind: str, ref: Ref, listed: Sequence[Entity], place: str
+        self, kind: str, ref: Ref, listed: Sequence[Entity], parent: str
     ) -> errors.TargetNotFound:
         """Return the error for a *ref* that none of the *listed* entities matches."""
         names = {each.name: each.id for each in sorted(listed, key=lambda e: -e.id)}
@@ -304,10 +307,10 @@ class Finder:
         known = first_few(
             (f"{name!r} ({names[name]})" for name in close_first), _MAX_NAMES
         )
-        text = f"{self._settings.describe(kind)} is not a {kind} of {place}."
+        text = f"{self._settings.describe(kind)} is not a {kind} of {parent}."
         if kind == "cycle" and not close and (other := self._other_release(ref)):
             text += f" It is in release {other}: set zephyr_release to that, or set"
-            text += f" zephyr_cycle to a cycle of {place}"
+            text += f" zephyr_cycle to a cycle of {parent}"
             text += f": {known}." if names else ", which has none yet."
             return errors.TargetNotFound(text, option=kind)
         text += f" Did you mean {close!r}?" if close else ""
@@ -331,8 +334,8 @@ def phases_with_id(
     ]
 
 
-def _matches(ref: Ref, thing: Place) -> bool:
-    """Return whether *ref* names *thing*; white space around a name is ignored."""
+def _matches(ref: Ref, place: Place) -> bool:
+    """Return whether *ref* names *place*; white space around a name is ignored."""
     if ref.id is not None:
-        return thing.id == ref.id
-    return thing.name.strip() == (ref.name or "").strip()
+        return place.id == ref.id
+    return place.name.strip() == (ref.name or "").strip()

@@ -13,7 +13,7 @@ from pytest_zephyr.client.entities import Folder
 _MAX_ROUNDS = 3
 
 #: The names of a folder and its parents, from the root down.
-Path = tuple[str, ...]
+FolderPath = tuple[str, ...]
 
 
 class Folders:
@@ -28,24 +28,24 @@ class Folders:
         self._release = release
         self._roots: list[Folder] | None = None
         # For each root folder that was read: the ids of it and all below, by path.
-        self._trees: dict[str, dict[Path, int]] = {}
+        self._trees: dict[str, dict[FolderPath, int]] = {}
         # Why the last try to create a folder failed.
-        self._failures: dict[Path, errors.ZephyrError] = {}
-        self.duplicates: dict[int, Path] = {}
+        self._failures: dict[FolderPath, errors.ZephyrError] = {}
+        self.duplicates: dict[int, FolderPath] = {}
 
-    def find(self, path: Path) -> int | None:
+    def find(self, path: FolderPath) -> int | None:
         """Return the id of the folder at *path*, `None` if it is missing."""
         return self._tree(path[0]).get(path)
 
-    def missing(self, paths: Iterable[Path]) -> list[Path]:
+    def missing(self, paths: Iterable[FolderPath]) -> list[FolderPath]:
         """Return the missing ones of *paths* and their parents, parents first."""
         needed = {path[:depth] for path in paths for depth in range(1, len(path) + 1)}
         return sorted(path for path in needed if self.find(path) is None)
 
-    def create(self, paths: Iterable[Path]) -> None:
+    def create(self, paths: Iterable[FolderPath]) -> None:
         """Create what is missing of *paths*, and read back whether it is there."""
         paths = list(paths)
-        created: dict[int, Path] = {}
+        created: dict[int, FolderPath] = {}
         for _ in range(_MAX_ROUNDS):
             missing = [
                 path for path in self.missing(paths) if not self._is_refused(path)
@@ -64,13 +64,13 @@ class Folders:
             if self.find(path) not in {number, None}
         }
 
-    def why_not(self, path: Path) -> str:
+    def why_not(self, path: FolderPath) -> str:
         """Say why the missing folder at *path*, or one above it, could not be created."""
         first = self.missing([path])[0]
         reason = self._failures.get(first, "the server does not list it afterwards.")
         return f"the folder {'/'.join(first)} could not be created: {reason}"
 
-    def _is_refused(self, path: Path) -> bool:
+    def _is_refused(self, path: FolderPath) -> bool:
         """Return whether the server refuses the folder at *path* or one above it."""
         failures = map(self._failures.get, self.missing([path]))
         return any(
@@ -78,7 +78,7 @@ class Folders:
             for each in failures
         )
 
-    def _create(self, path: Path, created: dict[int, Path]) -> None:
+    def _create(self, path: FolderPath, created: dict[int, FolderPath]) -> None:
         tree = self._tree(path[0])
         parent = tree.get(path[:-1])
         if len(path) > 1 and parent is None:
@@ -92,7 +92,7 @@ class Folders:
         self._failures.pop(path, None)
         created[folder.id], tree[path] = path, folder.id
 
-    def _tree(self, root: str) -> dict[Path, int]:
+    def _tree(self, root: str) -> dict[FolderPath, int]:
         if root not in self._trees:
             if self._roots is None:
                 self._roots = self._client.root_folders(self._release)
@@ -103,7 +103,7 @@ class Folders:
         return self._trees[root]
 
 
-def _add_folder(path: Path, folder: Folder, tree: dict[Path, int]) -> None:
+def _add_folder(path: FolderPath, folder: Folder, tree: dict[FolderPath, int]) -> None:
     """Add *folder* and all below it to *tree*."""
     tree[path] = folder.id
     for child in sorted(folder.children, key=lambda each: each.id):
