@@ -43,7 +43,7 @@ def node(outcome: Outcome, nodeid: str = NODEID, **values: Any) -> NodeResult:
 
 
 def choices_of(**status_map: str) -> dict[Outcome, Choice]:
-    """Return the choices of *status_map* on a server with one custom status."""
+    """Return the choices of *status_map* on a server that has `STOCK` and `CUSTOM`."""
     return choices(status_map, "from pytest.ini", [*STOCK, CUSTOM])
 
 

@@ -188,7 +188,9 @@ def test_a_path_that_is_not_a_file_is_an_error(tmp_path, make):
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("m.csv", ""), ("m.csv", "\ufeff"), ("m.json", "{}")]
+    ("name", "content"),
+    [("m.csv", ""), ("m.csv", "\ufeff"), ("m.json", "{}")],
+    ids=["CSV", "CSV with a byte order mark", "JSON"],
 )
 def test_an_empty_file_has_no_rows(read, name, content):
     assert read(content, name).remarks() == []
@@ -229,6 +231,7 @@ def map_of(*rows: str) -> CaseMap:
         ("a.py::t[größe]", "a.py::t[gr\\xf6\\xdfe]", True),
         ("a.py::t[日本]", "a.py::t[日本]", True),
     ],
+    ids=lambda value: {True: "match", False: "no match"}.get(value, value),
 )
 def test_only_a_star_is_special_in_a_pattern(pattern, name, expected):
     """Parameters may be written as in the source, or escaped as in the node id."""

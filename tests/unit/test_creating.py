@@ -70,7 +70,7 @@ def test_a_cycle_ends_with_its_release_or_project_whichever_ends_first(
         ("/CI/ {package} /", "a", ("CI", "a")),
         ("{{x}}/{package}", "a", ("{x}", "a")),
     ],
-    ids=str,
+    ids=["nested", "root directory", "nothing left", "spaces", "braces"],
 )
 def test_a_folder_template_becomes_the_names_of_nested_folders(
     template, package, expected

@@ -168,7 +168,7 @@ def test_a_directory_as_token_file_is_an_error(tmp_path):
 @pytest.mark.parametrize(
     ("mode", "warned"),
     [(0o600, False), (0o400, False), (0o640, True), (0o604, True), (0o666, True)],
-    ids=oct,
+    ids=["owner", "owner, read-only", "group", "others", "all may write"],
 )
 def test_a_token_file_that_others_can_read_causes_a_warning(token_file, mode, warned):
     """The file is used; the warning says how to fix its mode."""

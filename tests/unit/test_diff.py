@@ -42,13 +42,6 @@ def test_a_result_is_written_even_if_the_status_is_the_same():
     assert [each.execution.id for each in changes.writes] == [1]
 
 
-def test_an_alt_id_finds_its_execution():
-    """A marker may name a test case by its Alt ID."""
-    changes = compute([result("A-1")], [execution(3, 101, alt="A-1")], PLACE)
-
-    assert [each.execution.id for each in changes.writes] == [3]
-
-
 def test_a_number_and_an_alt_id_of_the_same_digits_differ():
     """An Alt ID of digits is not a visible id."""
     rows = [execution(1, 101), execution(2, 102, alt="101")]

@@ -122,6 +122,7 @@ def comment_entry(text: str, attempt: int = 0, worker: str = "") -> EvidenceEntr
 
 
 def reports(attempt: int, outcome: str, worker: str = "") -> list[Record]:
+    """Return the reports of an attempt whose call has this *outcome*."""
     return [
         report(when, outcome if when == "call" else "passed", attempt=attempt, worker=worker)
         for when in ("setup", "call", "teardown")

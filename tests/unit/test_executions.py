@@ -28,7 +28,7 @@ from tests.unit.make import node
 
 
 class MemoryClient:
-    """A client with one phase in memory; it has the methods that a push calls."""
+    """A client with one phase in memory; it has the methods that these tests need."""
 
     clock_offset = 0
     api_version = "v3"

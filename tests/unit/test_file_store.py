@@ -85,7 +85,7 @@ def test_an_incomplete_copy_is_replaced(directory):
     assert (directory / digest).read_bytes() == b"whole"
 
 
-def test_limits_apply_to_each_file_and_to_all(directory, tmp_path):
+def test_limits_apply_to_each_file_and_to_all_files_together(directory, tmp_path):
     store = FileStore(directory, max_size=4, max_total=6)
     source = tmp_path / "a"
     source.write_bytes(b"12345")

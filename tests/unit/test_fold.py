@@ -46,6 +46,7 @@ def again(*reports: Report, attempt: int = 1) -> list[Report]:
 
 
 def on(worker: str, *reports: Report) -> list[Report]:
+    """Return *reports* as those of a *worker*."""
     return [replace(each, worker=worker) for each in reports]
 
 

@@ -451,6 +451,63 @@ def test_the_error_about_a_missing_file_has_its_reason(path):
         Journal(path)
 
 
+@pytest.mark.parametrize(
+    "tail",
+    [b"[" * 4000, b'{"kind": "delivered"', b"\xff\xfe\x00", b"9" * 4000],
+    ids=["deeply nested", "half a line", "binary", "long number"],
+)
+def test_a_journal_whose_last_line_cannot_be_read_is_not_delivered(path, tail):
+    write(path)
+    with path.open("ab") as file:
+        file.write(b"\n" + tail)
+
+    assert not Journal(path).is_delivered()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a pipe")
+def test_a_pipe_is_no_journal_and_is_not_waited_for(path):
+    os.mkfifo(path)
+
+    with pytest.raises(JournalError, match="cannot be read: it is not a file"):
+        Journal(path)
+
+
+def test_a_line_above_the_limit_is_skipped_and_counted_once(path, monkeypatch):
+    """It is read in parts, and the next line is read."""
+    monkeypatch.setattr(journal_reader, "_MAX_LINE_BYTES", 1000)
+    write(path, record_line(ITEM))
+    with path.open("ab") as file:
+        file.write(b"x" * 5500 + b"\n")
+        file.write(json.dumps(record_line(ITEM)).encode() + b"\n")
+    journal = Journal(path)
+
+    assert records_of(journal) == [ITEM, ITEM]
+    assert len(journal.read().unreadable) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda data: b"\xef\xbb\xbf" + data, id="byte order mark"),
+        pytest.param(
+            lambda data: data.replace(b"\n", b"\r\n"), id="line breaks of Windows"
+        ),
+        pytest.param(lambda data: data.replace(b"\n", b"\n\n \n"), id="blank lines"),
+        pytest.param(lambda data: data + data, id="twice in one file"),
+    ],
+)
+def test_changes_by_an_editor_do_not_change_the_results(path, change):
+    write(path, record_line(ITEM), record_line(REPORT))
+    before = fold(read(path))
+    path.write_bytes(change(path.read_bytes()))
+
+    after = fold(read(path))
+
+    assert [(each.nodeid, each.outcome, each.cases) for each in after] == [
+        (each.nodeid, each.outcome, each.cases) for each in before
+    ]
+
+
 # Full disks and removed files
 
 
@@ -581,6 +638,19 @@ def test_a_journal_is_never_overwritten(path):
 
     assert writer.broken is not None
     assert path.read_bytes() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_does_not_keep_the_unwritten_lines_of_its_parent(tmp_path):
+    """Otherwise the child would send them as well, and they would be read twice."""
+    writer = JournalWriter(tmp_path / "a.jsonl")
+    writer.append({"kind": "end"})
+    child = os.fork()
+    if not child:
+        os._exit(len(writer.unwritten))
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert len(writer.unwritten) == 1
 
 
 # Workers
@@ -873,76 +943,3 @@ def test_any_first_line_is_a_header_or_an_error(line: object) -> None:
             assert isinstance(line, dict)
             assert line["kind"] == "header"
             assert isinstance(header.started, int)
-
-
-# Files with other content
-
-
-@pytest.mark.parametrize(
-    "tail",
-    [b"[" * 4000, b'{"kind": "delivered"', b"\xff\xfe\x00", b"9" * 4000],
-    ids=["deeply nested", "half a line", "binary", "long number"],
-)
-def test_a_journal_whose_last_line_cannot_be_read_is_not_delivered(path, tail):
-    write(path)
-    with path.open("ab") as file:
-        file.write(b"\n" + tail)
-
-    assert not Journal(path).is_delivered()
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a pipe")
-def test_a_pipe_is_no_journal_and_is_not_waited_for(path):
-    os.mkfifo(path)
-
-    with pytest.raises(JournalError, match="cannot be read: it is not a file"):
-        Journal(path)
-
-
-def test_a_line_above_the_limit_is_skipped_and_counted_once(path, monkeypatch):
-    """It is read in parts, and the next line is read."""
-    monkeypatch.setattr(journal_reader, "_MAX_LINE_BYTES", 1000)
-    write(path, record_line(ITEM))
-    with path.open("ab") as file:
-        file.write(b"x" * 5500 + b"\n")
-        file.write(json.dumps(record_line(ITEM)).encode() + b"\n")
-    journal = Journal(path)
-
-    assert records_of(journal) == [ITEM, ITEM]
-    assert len(journal.read().unreadable) == 1
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        pytest.param(lambda data: b"\xef\xbb\xbf" + data, id="byte order mark"),
-        pytest.param(
-            lambda data: data.replace(b"\n", b"\r\n"), id="line breaks of Windows"
-        ),
-        pytest.param(lambda data: data.replace(b"\n", b"\n\n \n"), id="blank lines"),
-        pytest.param(lambda data: data + data, id="twice in one file"),
-    ],
-)
-def test_changes_by_an_editor_do_not_change_the_results(path, change):
-    write(path, record_line(ITEM), record_line(REPORT))
-    before = fold(read(path))
-    path.write_bytes(change(path.read_bytes()))
-
-    after = fold(read(path))
-
-    assert [(each.nodeid, each.outcome, each.cases) for each in after] == [
-        (each.nodeid, each.outcome, each.cases) for each in before
-    ]
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_forked_process_does_not_keep_the_unwritten_lines_of_its_parent(tmp_path):
-    """Otherwise the child would send them as well, and they would be read twice."""
-    writer = JournalWriter(tmp_path / "a.jsonl")
-    writer.append({"kind": "end"})
-    child = os.fork()
-    if not child:
-        os._exit(len(writer.unwritten))
-
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert len(writer.unwritten) == 1

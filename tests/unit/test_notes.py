@@ -451,7 +451,9 @@ def test_only_the_failure_is_cut():
 
 
 @pytest.mark.parametrize(
-    ("length", "is_cut"), [(10, False), (900, False), (1100, True), (5000, True)]
+    ("length", "is_cut"),
+    [(10, False), (900, False), (1100, True), (5000, True)],
+    ids=["short", "nearly full", "too long", "much too long"],
 )
 def test_notes_that_fit_have_no_full_text(length, is_cut):
     tested = node(Outcome.FAILED, failures=(failure("call", "", "x" * length),))

@@ -604,6 +604,7 @@ def test_any_value_from_any_source_is_used_or_rejected(
 @pytest.mark.parametrize(
     ("kind", "starts_from_ini_file"),
     [("ini", True), ("-o", False), ("env", False), ("flag", False)],
+    ids=["ini file", "-o", "environment", "flag"],
 )
 def test_a_relative_path_starts_from_its_source(
     tmp_path, monkeypatch, name, kind, starts_from_ini_file

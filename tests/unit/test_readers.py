@@ -110,7 +110,7 @@ def test_status_is_in_the_row_or_in_its_last_result(row, status):
     ],
 )
 def test_rows_without_an_id_give_none(row):
-    """A row without an id could not be written to."""
+    """No request could name such an entity."""
     assert readers.execution(row) is None
     assert readers.project(row) is None
     assert readers.release(row) is None

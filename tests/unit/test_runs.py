@@ -606,6 +606,7 @@ def no_locks(request, monkeypatch):
         ("there", "gone", 0, True),
         ("there", "alive", 10_000, False),
     ],
+    ids=["alive", "gone", "elsewhere, just written", "elsewhere, written long ago"],
 )
 def test_without_locks_the_process_says_whether_a_session_is_running(
     tmp_path, host, process_state, seconds_since_write, is_running
@@ -634,11 +635,11 @@ def test_without_locks_the_process_says_whether_a_session_is_running(
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        (2, {101: "held back", 102: "held back"}),
-        (3, {101: "held back", 102: "Pass"}),
-        (5, {101: "Fail", 102: "held back"}),
+        (2, {101: "uncertain", 102: "uncertain"}),
+        (3, {101: "uncertain", 102: "Pass"}),
+        (5, {101: "Fail", 102: "uncertain"}),
         (6, {101: "Fail", 102: "Pass"}),
-        (9, {101: "Fail", 102: "held back"}),
+        (9, {101: "Fail", 102: "uncertain"}),
         (11, {101: "Fail", 102: "Pass"}),
     ],
     ids=["item, failed", "failed", "item, passed", "passed", "passed alone", "end"],
@@ -660,7 +661,7 @@ def test_a_case_does_not_pass_if_a_line_about_its_tests_is_unreadable(
     contents = Run((Journal(path),)).read()
     plan = build_plan(contents.merged.nodes, Rules(choices_of(), NotesOptions()))
     statuses = {
-        each.case: "held back"
+        each.case: "uncertain"
         if f"{path}, line {line} cannot be read" in each.problem
         else each.status.name
         if each.status

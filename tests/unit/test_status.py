@@ -40,11 +40,6 @@ def test_each_outcome_has_its_default_status(outcome, status):
     assert choices_of()[outcome] == Choice(status)
 
 
-def test_every_outcome_has_a_default():
-    """A new outcome cannot be forgotten in the map."""
-    assert set(DEFAULT_MAP) == set(Outcome)
-
-
 def test_defaults_are_ids_whatever_the_server_calls_them():
     """A server in another language has the stock ids under other names."""
     german = [Status("1", "Bestanden"), Status("2", "Fehler"), Status("4", "Blockiert")]

@@ -134,6 +134,7 @@ def job_result(
 
 
 def rules_for(*results: CaseResult, **values: Any) -> DiffRules:
+    """Return rules that know the ends of the sessions of *results*, with other *values*."""
     ended = {each.nodes[0].origin.session: each.at for each in results}
     return DiffRules(ended, **{"now": 10**6, **values})
 
