@@ -51,7 +51,7 @@ def count_batches(row_count: int) -> int:
 def upload_batches(
     files: Iterable[Row], size_of: Callable[[Row], int]
 ) -> Iterator[list[Row]]:
-    """Split *files* into batches of one upload each; *size_of* returns bytes."""
+    """Split *files* into batches of one upload; *size_of* returns a size in bytes."""
     batch: list[Row] = []
     size = 0
     for file in files:

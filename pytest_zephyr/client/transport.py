@@ -66,13 +66,12 @@ class Transport:
     """
 
     def __init__(self, settings: Settings, deadline: Deadline | None = None) -> None:
-        assert settings.credential is not None
         self.server = Server(settings)
         self.deadline = deadline or settings.time_budget()
         self.clock_offset = 0
         self.api_version = "v3"
         self._retries = settings.retries
-        self._auth = make_auth(settings.credential)
+        self._auth = make_auth(self.server.credential)
         self._http = http = _Session()
         # requests must not read netrc; the variables for proxies and certificates are
         # read here and by `Server`.

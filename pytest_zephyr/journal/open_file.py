@@ -25,7 +25,9 @@ class Shortened(OSError):
 class OpenFile:
     """The file at *path*, opened and, if no other process has locked it, *locked*.
 
-    Every method but `close` may raise OSError. A descriptor is checked before it is used: if a test has closed it, its number may
+    A *new* file must not exist yet. Every method but `close` may raise OSError.
+
+    A descriptor is checked before it is used: if a test has closed it, its number may
     belong to another file now, which must not be written to.
     """
 

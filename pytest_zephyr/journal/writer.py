@@ -201,11 +201,15 @@ class JournalWriter:
     def _repair(self, rest: bytes) -> bytes:
         """Return the content of a journal of which only *rest* is left.
 
-        It is the header, marked as cut, the whole lines of *rest*, and the lines to repeat.
+        It is the header, marked as cut, the whole lines of *rest* if that begins with the
+        header, and the lines to repeat.
         """
+        unmarked, marked = _CUT + b"0", _CUT + b"1"
+        self._header = self._header.replace(unmarked, marked, 1)
+        # `_mark_cut` may have marked the file already.
+        rest = rest.replace(unmarked, marked, 1)
         lines = rest[len(self._header) :] if rest.startswith(self._header) else b""
         lines = lines[: lines.rfind(b"\n") + 1]
-        self._header = self._header.replace(_CUT + b"0", _CUT + b"1", 1)
         repeated = map(self._encode, self.lines_to_repeat())
         return b"".join([self._header, lines, *repeated])
 

@@ -78,7 +78,7 @@ def deliver_session(
 
 
 def _not_tested(contents: runs.RunContents, snapshot: Snapshot | None) -> list[Line]:
-    """Return a line about what `--zephyr-only-planned` left out, no line without it."""
+    """Return a line about the effect of `--zephyr-only-planned`, none if it is not set."""
     if snapshot is None or snapshot.in_phase is None:
         return []
     cases = {case for node in contents.merged.nodes for case in node.cases}

@@ -596,6 +596,29 @@ def test_a_removed_journal_is_written_again(path, is_writable):
     assert read(path, writer.unwritten) == RECORDS
 
 
+def test_a_journal_that_is_shortened_on_a_full_disk_keeps_its_whole_lines(
+    path, monkeypatch
+):
+    """A test shortens the file after the disk has refused a line."""
+    writer = JournalWriter.create(path, HEADER)
+    writer.append(*map(record_line, RECORDS[:3]))
+
+    def write_only_one_byte(descriptor: int, data: bytes) -> int:
+        if len(data) > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return os.write(descriptor, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(System, "write", write_only_one_byte)
+        writer.append(record_line(RECORDS[3]))
+    os.truncate(path, path.stat().st_size - 3)
+    writer.retry()
+    writer.close()
+
+    assert writer.broken is None
+    assert read(path) == [*RECORDS[:2], RECORDS[3], End()]
+
+
 def test_no_item_is_lost_on_a_full_disk(path, monkeypatch):
     """Lines that one call appends are on disk or in memory."""
     full_disk(monkeypatch, 150)
