@@ -37,7 +37,7 @@ def present(**values: Any) -> Json:
 
 
 def date_fields(prefix: str, start: date | None, end: date | None) -> Json:
-    """Both dates, each as epoch milliseconds and as text; without those not set."""
+    """Return the dates that are set, each as epoch milliseconds and as text."""
     fields: Json = {}
     for name, day in (("Start", start), ("End", end)):
         if day is not None:
@@ -218,7 +218,7 @@ def placement(
     release_id: int,
     requirements: Sequence[int] = (),
 ) -> Json:
-    """A placement; without the key ``testcase``, it is what the API calls a ``tct``."""
+    """Return a placement; without the key ``testcase``, the API calls it a ``tct``."""
     return {
         "id": row.id,
         "tcrCatalogTreeId": row.node_id,
@@ -274,7 +274,7 @@ def execution(
     attachment_count: int,
     defects: Iterable[Defect],
 ) -> Json:
-    """An execution; *placement_json* is its placement as JSON."""
+    """Return an execution; *placement_json* is its placement as JSON."""
     fields = {
         "id": row.id,
         "assignmentDate": row.assigned_on,

@@ -343,7 +343,7 @@ def _edit_rows(response: Response, fault: Fault) -> None:
 
 
 def _foreign_row(row: Any) -> Any:
-    """Copy of an execution, with another id and the id of another phase."""
+    """Copy an execution, with another id and the id of another phase."""
     foreign = copy.deepcopy(row)
     if isinstance(foreign, dict):
         foreign["id"] = foreign.get("id", 0) + 5_000_000

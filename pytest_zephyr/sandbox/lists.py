@@ -93,7 +93,7 @@ def placements_json(session: Session, query: Query) -> list[Json]:
 def requirements_of(
     session: Session, testcase_ids: Iterable[int]
 ) -> dict[int, list[int]]:
-    """Ids of the requirements that each test case is mapped to."""
+    """Return the ids of the requirements that each test case is mapped to."""
     return grouped(
         (link.testcase_id, link.requirement_id)
         for some in chunks(testcase_ids)
@@ -104,7 +104,7 @@ def requirements_of(
 
 
 def placements_json_by_id(session: Session, ids: Iterable[int]) -> list[Json]:
-    """JSON of the placements with *ids*, in the order of their ids."""
+    """Return the placements with *ids*, in the order of their ids."""
     query = placements_query().order_by(Placement.id)
     return [
         row
@@ -140,7 +140,7 @@ def executions_json(session: Session, query: Query) -> list[Json]:
 
 
 def executions_json_by_id(session: Session, ids: Iterable[int]) -> list[Json]:
-    """JSON of the executions with *ids*, in the order of their ids."""
+    """Return the executions with *ids*, in the order of their ids."""
     query = executions_query().order_by(Execution.id)
     return [
         row
@@ -154,7 +154,7 @@ def user_names(session: Session) -> dict[int, str]:
 
 
 def count_attachments(session: Session, execution_ids: Any) -> dict[int, int]:
-    """Number of attachments of each execution, for a list or a query of their ids."""
+    """Count the attachments of each execution; *execution_ids* is a list or a query."""
     return count_by(
         session,
         Attachment.item_id,

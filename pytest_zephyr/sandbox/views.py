@@ -129,7 +129,7 @@ class Statuses:
 
 
 def overview(session: Session) -> list[dict[str, Any]]:
-    """Projects with their releases, cycles (newest first), and phases with a tally each."""
+    """Return projects with releases, cycles (newest first), and phases with tallies."""
     statuses = Statuses(session)
     counts: dict[int, Counter[str]] = defaultdict(Counter)
     last_executed_on: dict[int, int] = {}
@@ -183,9 +183,9 @@ def place(session: Session, phase_id: int) -> Place | None:
 
 
 def latest_phase(session: Session, *where: Any) -> int | None:
-    """Id of the phase with the newest result among those whose cycle meets *where*.
+    """Return the id of the phase with the newest result, in cycles that meet *where*.
 
-    `None` if none of them has a result.
+    Return `None` if no such phase has a result.
     """
     return session.scalar(
         select(Execution.phase_id)
@@ -199,7 +199,7 @@ def latest_phase(session: Session, *where: Any) -> int | None:
 
 
 def execution_lines(session: Session, phase_id: int) -> tuple[list[Line], Tally]:
-    """Executions of a phase in the order they were assigned, and their tally."""
+    """Return the executions of a phase in the order of assignment, and their tally."""
     statuses = Statuses(session)
     chosen = select(Execution.id).where(Execution.phase_id == phase_id)
     file_counts = count_attachments(session, chosen)

@@ -69,12 +69,12 @@ def answer_text(text: str) -> Response:
 
 
 def query_int(name: str) -> int | None:
-    """Number in the query, `None` if missing or empty; 404 without a body for text."""
+    """Read a number of the query: `None` if missing or empty, 404 for other text."""
     return read_int(request.args.get(name))
 
 
 def query_ints(name: str) -> list[int]:
-    """Numbers of a repeated parameter; 404 without a body for text like ``1,2``."""
+    """Read the numbers of a repeated parameter; 404 for text like ``1,2``."""
     numbers = [read_int(text) for text in request.args.getlist(name)]
     return [number for number in numbers if number is not None]
 
@@ -159,7 +159,7 @@ def check_batch_size(rows: list[Any]) -> list[Any]:
 
 
 def require_int(row: Mapping[str, Any], key: str) -> int:
-    """Number under *key*, which may be a string of digits; 400 if it is missing."""
+    """Read a number, which may be a string of digits; 400 if it is missing."""
     number = optional_int(row, key)
     if number is None:
         raise bad_request(f"{key} cannot be null.")
@@ -179,7 +179,7 @@ def optional_int(row: Mapping[str, Any], key: str) -> int | None:
 
 
 def optional_milliseconds(row: Mapping[str, Any], key: str) -> int | None:
-    """Number under *key*, `None` if missing; 400 unless it is a date in ms."""
+    """Read milliseconds, `None` if missing; 400 unless they are a date."""
     milliseconds = optional_int(row, key)
     if milliseconds is not None:
         read_date(milliseconds, key)

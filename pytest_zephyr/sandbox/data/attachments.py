@@ -19,7 +19,7 @@ EXECUTION_ITEM_TYPE = "releaseTestSchedule"
 
 
 def of_items(session: Session, item_type: str, item_ids: Any) -> list[Attachment]:
-    """Attachments of the items with *item_ids*, a list or a query."""
+    """Return the attachments of the items with *item_ids*, a list or a query."""
     return list_rows(
         session,
         Attachment,
@@ -29,7 +29,7 @@ def of_items(session: Session, item_type: str, item_ids: Any) -> list[Attachment
 
 
 def with_data(session: Session, ref_id: str) -> Attachment | None:
-    """Attachment by its reference, with the file's content; `None` if there is none."""
+    """Return an attachment with the content of its file; `None` if there is none."""
     return session.scalar(
         select(Attachment)
         .options(undefer(Attachment.data))

@@ -241,7 +241,7 @@ def add_folder(
 def phases_of(
     session: Session, cycle_ids: list[int]
 ) -> dict[int, list[tuple[Phase, int]]]:
-    """Phases by the id of their cycle, each with the id of its root node."""
+    """Return the phases by the id of their cycle, each with the id of its root node."""
     rows = session.execute(
         select(Phase, Node.id)
         .join(Node, (Node.phase_id == Phase.id) & Node.parent_id.is_(None))
@@ -252,7 +252,7 @@ def phases_of(
 
 
 def root_of(session: Session, phase_id: int) -> Node:
-    """Root node of the tree of a phase."""
+    """Return the root node of the tree of a phase."""
     root = session.scalar(
         select(Node).where(Node.phase_id == phase_id, Node.parent_id.is_(None))
     )

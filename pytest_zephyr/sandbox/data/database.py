@@ -156,19 +156,19 @@ def get(session: Session, table: type[T], identifier: int) -> T:
 
 
 def list_rows(session: Session, table: type[T], *where: Any) -> list[T]:
-    """Rows of *table* that meet *where*, by id."""
+    """Return the rows of *table* that meet *where*, in the order of their ids."""
     query = select(table).where(*where).order_by(*table.__table__.primary_key)
     return list(session.scalars(query))
 
 
 def count_by(session: Session, column: Any, *where: Any) -> dict[int, int]:
-    """Number of the rows that meet *where*, by their value in *column*."""
+    """Return the number of rows that meet *where*, by their value in *column*."""
     query = select(column, func.count()).where(*where).group_by(column)
     return {row[0]: row[1] for row in session.execute(query)}
 
 
 def grouped(pairs: Iterable[Any]) -> dict[Any, list[Any]]:
-    """Second values of *pairs* by the first, in order; an empty list for other keys."""
+    """Group the second values of *pairs* by the first; other keys have an empty list."""
     groups: dict[Any, list[Any]] = defaultdict(list)
     for key, value in pairs:
         groups[key].append(value)
@@ -183,7 +183,7 @@ def chunks(values: Iterable[int], size: int = 10_000) -> Iterable[list[int]]:
 
 
 def next_ids(session: Session, table: type[Table], count: int) -> range:
-    """Ids for *count* new rows of *table*, for inserting them in bulk."""
+    """Return ids for *count* new rows of *table*, for inserting them in bulk."""
     session.flush()
     last = session.scalar(
         text("SELECT seq FROM sqlite_sequence WHERE name = :name"),

@@ -57,12 +57,12 @@ class NumberedTable(Table):
 
 
 def owned_by(column: str, *, index: bool = True) -> Any:
-    """Column with the id of the row that owns this row; this row is deleted with it."""
+    """Return a column with the id of the row that this row belongs to and is deleted with."""
     return mapped_column(ForeignKey(column, ondelete="CASCADE"), index=index)
 
 
 def never_reused(first: FirstId) -> dict[str, Any]:
-    """Table arguments for ids that count up from *first* and are never given twice."""
+    """Return table arguments: ids count up from *first*, and none is given twice."""
     return {"sqlite_autoincrement": True, "info": {"first_id": int(first)}}
 
 
@@ -199,8 +199,8 @@ class Node(NumberedTable):
 class Case(NumberedTable):
     """One version of a test case; *case_id* in other tables is the *id* of this row.
 
-    *testcase_id* is the number that people see, the same for all versions. *alt* is the
-    Alt ID, ``externalId`` in the API.
+    *testcase_id* is the visible id: the number that people see, the same for all
+    versions. *alt* is the Alt ID, ``externalId`` in the API.
     """
 
     __tablename__ = "case_version"

@@ -125,7 +125,7 @@ def add_selected(
     *,
     hierarchy: bool,
 ) -> int:
-    """Put selected repository cases into *target*; return how many.
+    """Put selected test cases of the repository into *target*; return how many.
 
     With *hierarchy*, they are put into copies of their folders below *target*, and a
     selection without *only* includes the folders below its own.
@@ -153,7 +153,7 @@ def add_selected(
 def add_by_placement(
     session: Session, phase: Phase, target: Node, placements: Sequence[int]
 ) -> int:
-    """Put the cases of repository *placements* into *target*; return how many."""
+    """Put the test cases of repository *placements* into *target*; return how many."""
     check_free_form(phase)
     case_ids: dict[int, int] = {}
     for some in chunks(placements):
@@ -184,7 +184,7 @@ def phase_folder(session: Session, target: Node, source_id: int) -> Node:
 
 
 def copy_tree(session: Session, phase: Phase, source: Node) -> None:
-    """Fill a structured phase with the cases of *source* and of all folders below it."""
+    """Copy the test cases of *source* and of all folders below it into a phase."""
     root = root_of(session, phase.id)
     root.description = source.description
     to_fill = [(source.id, root)]

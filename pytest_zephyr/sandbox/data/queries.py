@@ -24,7 +24,7 @@ from pytest_zephyr.sandbox.data.states import ExecutionState
 
 
 def folder_paths(session: Session, release: int) -> dict[int, str]:
-    """Paths of the repository folders of *release*, by node id."""
+    """Return the paths of the repository folders of *release*, by node id."""
     paths: dict[int, str] = {}
     # A parent is older than its children, so its path is there first.
     for node in list_rows(
@@ -76,7 +76,7 @@ def cases(session: Session, release: int) -> list[CaseState]:
 
 
 def executions(session: Session, phase: int, *where: Any) -> list[ExecutionState]:
-    """Executions of *phase* that meet *where*, in the order they were assigned."""
+    """Return the executions of *phase* that meet *where*, in the order of assignment."""
     query = (
         select(Execution, Case)
         .select_from(Execution)
@@ -140,7 +140,7 @@ def executions(session: Session, phase: int, *where: Any) -> list[ExecutionState
 
 
 def placements_in_phase(session: Session, phase: int) -> list[tuple[int, int]]:
-    """Visible id and version id of each placement in *phase*, assigned or not."""
+    """Return visible id and version id of each placement in *phase*, assigned or not."""
     rows = session.execute(
         select(Case.testcase_id, Case.id)
         .join(Placement)

@@ -31,14 +31,14 @@ from pytest_zephyr.sandbox.data.values import now_ms
 
 
 def subtree(session: Session, node_id: int) -> list[int]:
-    """Ids of the node and of every node below it."""
+    """Return the ids of a node and of every node below it."""
     tree = select(Node.id).where(Node.id == node_id).cte(recursive=True)
     tree = tree.union_all(select(Node.id).join(tree, Node.parent_id == tree.c.id))
     return list(session.scalars(select(tree.c.id)))
 
 
 def next_testcase_id(session: Session) -> int:
-    """Visible id that is higher than all that were ever used."""
+    """Return a visible id that is higher than all that were ever used."""
     highest = (
         session.scalar(select(func.max(table.testcase_id))) or 0
         for table in (Case, RemovedCase)
@@ -47,7 +47,7 @@ def next_testcase_id(session: Session) -> int:
 
 
 def known_testcases(session: Session, testcase_ids: Iterable[int]) -> dict[int, Case]:
-    """Newest version of each of the test cases that exist, by visible id."""
+    """Return the newest version of each test case that exists, by visible id."""
     newest: dict[int, Case] = {}
     for some in chunks(set(testcase_ids)):
         rows = session.scalars(
@@ -123,7 +123,7 @@ def add_placements(session: Session, node_id: int, versions: Sequence[int]) -> r
 
 
 def versions_in(session: Session, node_id: int) -> list[int]:
-    """Ids of the case versions in a node, without those in the nodes below it."""
+    """Return the ids of the case versions in a node, without those in nodes below it."""
     query = select(Placement.case_id).where(Placement.node_id == node_id)
     return list(session.scalars(query.order_by(Placement.id)))
 

@@ -184,7 +184,7 @@ def _find_or_add(
 
 
 def default_folder(session: Session, release_id: int) -> Node:
-    """First folder at the top of the repository of a release, created if missing."""
+    """Return the first folder at the top of a repository, created if missing."""
     roots = list_rows(
         session,
         Node,

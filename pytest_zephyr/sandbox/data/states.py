@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class CaseState:
-    """A test case in the repository; *id* is the number people see."""
+    """A test case in the repository; *id* is its visible id."""
 
     id: int
     name: str
@@ -30,7 +30,7 @@ class ExecutionState:
 
     *steps* has status and comment of each step result, by the number of the step;
     *attachments* has name, content type and size in bytes; *history* has status, comment,
-    actual time in milliseconds, and when it was executed, in milliseconds since the epoch.
+    actual time in milliseconds, and the date in milliseconds since the epoch.
     """
 
     id: int

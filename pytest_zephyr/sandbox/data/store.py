@@ -252,7 +252,7 @@ class Store:
         folder: int | None = None,
         steps: Iterable[str] = (),
     ) -> int:
-        """Add a test case to the repository and return the id people see."""
+        """Add a test case to the repository, and return its visible id."""
         with self.database.writing() as session:
             node = (
                 planning.repository_node(session, folder)
@@ -343,7 +343,7 @@ class Store:
             return queries.cases(session, release)
 
     def placed_ids(self, phase: int) -> list[int]:
-        """Visible id of each placement in *phase*, assigned or not."""
+        """Return the visible id of each placement in *phase*, assigned or not."""
         with self.database.reading() as session:
             return [
                 testcase_id
@@ -355,13 +355,13 @@ class Store:
             return queries.executions(session, phase)
 
     def execution(self, phase: int, testcase_id: int) -> ExecutionState | None:
-        """First execution of a test case in *phase*; `None` if there is none."""
+        """Return the first execution of a test case in *phase*, or `None`."""
         with self.database.reading() as session:
             states = queries.executions(session, phase, Case.testcase_id == testcase_id)
         return states[0] if states else None
 
     def attachment_bytes(self, phase: int, testcase_id: int, name: str) -> list[bytes]:
-        """Content of the files called *name* that executions of a test case have."""
+        """Return the files called *name* of the executions of a test case in *phase*."""
         with self.database.reading() as session:
             states = queries.executions(session, phase, Case.testcase_id == testcase_id)
             files = attachments.of_items(

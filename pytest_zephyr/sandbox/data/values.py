@@ -54,7 +54,7 @@ def today() -> date:
 
 
 def to_ms(day: date) -> int:
-    """Midnight of *day* in milliseconds since the epoch; the server's time zone is UTC."""
+    """Return midnight of *day*, in UTC, in milliseconds since the epoch."""
     midnight = datetime(day.year, day.month, day.day, tzinfo=timezone.utc)
     return int(midnight.timestamp()) * 1000
 
@@ -69,7 +69,7 @@ def to_iso(milliseconds: int) -> str:
 
 
 def read_date(value: Any, what: str) -> date:
-    """Date from epoch milliseconds, ``MM/dd/yyyy`` or ``yyyy-MM-dd``."""
+    """Read a date from epoch milliseconds, ``MM/dd/yyyy`` or ``yyyy-MM-dd``."""
     if isinstance(value, int) and not isinstance(value, bool):
         try:
             return datetime.fromtimestamp(value / 1000, timezone.utc).date()

@@ -124,7 +124,7 @@ def save_results(
 
 
 def read_step_status(given: Mapping[str, Any]) -> str | None:
-    """Status for all steps, `None` to leave them; the vendor's clients misspell its key."""
+    """Return the status for all steps, if any; the vendor's clients misspell its key."""
     if not wire.read_bool(given.get("teststepUpdate")):
         return None
     return wire.optional_text(given, "teststepStausId") or wire.optional_text(

@@ -23,7 +23,7 @@ routes = Blueprint("settings", __name__)
 
 
 def _status_rule(element: str, status: str) -> dict[str, str]:
-    """Rule that gives *status* to test cases with *element*, and attaches its text."""
+    """Return a rule: *element* means *status*, and its text becomes an attachment."""
     return {
         "status": f"${{exists(testsuite.testcase.{element})}}",
         "statusString": "true",

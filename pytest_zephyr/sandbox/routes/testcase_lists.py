@@ -56,7 +56,7 @@ def cases_of_nodes() -> Response:
 
 @routes.get("/testcase/count")
 def count_cases() -> Response:
-    """Answer the number of cases in a node and below it, or in one or all releases.
+    """Answer the number of test cases in a node and below it, or in one or all releases.
 
     Clients read a bare number.
     """
@@ -93,7 +93,7 @@ def one_case(either_id: int) -> Response:
 
 
 def _by_version(session: Session, version_id: int) -> dict[str, Any]:
-    """JSON of a version of a test case, with the placement of the newest version."""
+    """Return a version of a test case, with the placement of the newest version."""
     case = session.get(Case, version_id)
     if case is None:
         raise unknown_id("Testcase", version_id)
