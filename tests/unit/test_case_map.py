@@ -59,8 +59,8 @@ METHOD = "tests/test_a.py::TestB::test_y[1,2]"
         f'{FUNCTION} , 101\r"{METHOD}", "102\nalt:AUTH-1"',
     ],
     ids=[
-        *("commas", "crlf", "excel", "comma in list", "semicolon in list"),
-        *("tabs", "heading", "comments and blank rows", "old mac"),
+        *("commas", "CRLF", "Excel", "comma in list", "semicolon in list"),
+        *("tabs", "heading", "comments and blank rows", "old Mac"),
     ],
 )
 def test_csv_of_common_programs_is_read(read, content):

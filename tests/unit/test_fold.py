@@ -272,7 +272,7 @@ def test_passed_setups_and_repeated_attempts_have_no_outcome(given_report, outco
         pytest.param([Outcome.CRASHED, Outcome.FAILED], Outcome.FAILED, id="failed"),
     ],
 )
-def test_worst_outcome_is_a_failure_if_there_is_one(outcomes, expected):
+def test_the_worst_of_several_outcomes_counts(outcomes, expected):
     """Every failure is worse than all other outcomes."""
     assert worst(outcomes) is expected
 
@@ -286,7 +286,7 @@ def test_failures_are_error_crashed_and_failed():
     }
 
 
-def test_last_attempt_counts_for_duration_and_failures():
+def test_the_last_attempt_counts_for_duration_and_failures():
     """Of the earlier attempts, only the first failure is kept."""
     (folded,) = fold(
         [
@@ -362,7 +362,7 @@ def test_all_failures_of_an_attempt_are_kept_in_order():
     assert folded.failures[-1].text == "stack"
 
 
-def test_reason_of_a_skip_is_kept():
+def test_the_reason_of_a_skip_is_kept():
     """The report of the skip has the reason, that of the teardown has none."""
     (folded,) = fold([report("setup", "skipped", reason="no network"), TEARDOWN])
 

@@ -680,7 +680,7 @@ def test_a_forked_process_does_not_keep_the_unwritten_lines_of_its_parent(tmp_pa
 
 
 def test_files_of_workers_are_read_with_the_journal(path):
-    """Each worker writes its items to a file of its own, next to the main one."""
+    """Each worker writes to a file of its own, next to the journal."""
     write(path, record_line(End(1)))
     for worker in ("gw1", "gw0"):
         writer = journal_writer.worker_journal(str(path), worker)

@@ -151,6 +151,13 @@ class Sample:
     pairs: dict[int | str, list[str]]
     names: frozenset[str]
     anything: Any
+    count: int
+    pair: tuple[int, str]
+    ids: tuple[VisibleId, ...]
+    user: User | None
+
+
+WHOLE = st.integers(-(2**63), 2**63 - 1)
 
 
 @deterministic
@@ -169,6 +176,10 @@ class Sample:
         pairs=st.dictionaries(st.integers() | st.text(), st.lists(st.text())),
         names=st.frozensets(st.text()),
         anything=st.none() | st.integers() | st.text(),
+        count=WHOLE,
+        pair=st.tuples(WHOLE, st.text()),
+        ids=st.lists(WHOLE.map(VisibleId)).map(tuple),
+        user=st.none() | st.builds(User, WHOLE, st.text()),
     )
 )
 def test_any_value_is_read_as_it_was_written(sample: Sample) -> None:

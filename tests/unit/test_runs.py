@@ -412,9 +412,9 @@ def test_a_push_writes_its_receipts_to_every_journal_of_a_run(tmp_path):
     memory.note(Receipt(101, 7, "1", "d1"), Receipt(102, 8, "1", "d2"))
     for writer in writers:
         writer.close()
-    again = [Run((Journal(path),)).read().memory("") for path in paths]
+    memories = [Run((Journal(path),)).read().memory("") for path in paths]
 
-    assert [each.receipts for each in again] == [{(7, "d1"), (8, "d2")}] * 2
+    assert [each.receipts for each in memories] == [{(7, "d1"), (8, "d2")}] * 2
 
 
 # Removing old journals

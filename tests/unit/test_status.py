@@ -72,23 +72,23 @@ def test_a_map_changes_only_what_it_names():
 
 
 @pytest.mark.parametrize(
-    ("statuses", "expected"),
+    ("text", "statuses"),
     [
-        pytest.param([Status("8", "2"), FAIL], FAIL, id="id before name"),
-        pytest.param([Status("8", "FAIL"), FAIL], FAIL, id="exact before other case"),
+        pytest.param("2", [Status("8", "2"), FAIL], id="id before name"),
+        pytest.param("Fail", [Status("8", "FAIL"), FAIL], id="exact before other case"),
         pytest.param(
-            [Status("8", "Fail", active=False), FAIL], FAIL, id="active before inactive"
+            "Fail",
+            [Status("8", "Fail", active=False), FAIL],
+            id="active before inactive",
         ),
-        pytest.param([FAIL, Status("9", "Fail")], FAIL, id="first of two"),
+        pytest.param("Fail", [FAIL, Status("9", "Fail")], id="first of two"),
     ],
 )
-def test_the_closest_of_several_candidates_is_used(statuses, expected):
-    """An id, then the exact name, then the name in another case."""
-    text = "2" if statuses[0].name == "2" else "Fail"
+def test_the_closest_of_several_candidates_is_used(text, statuses):
+    """An id comes first, then the exact name, then the name in another case."""
+    chosen = choices({"error": text}, "from -o", statuses)
 
-    assert (
-        choices({"error": text}, "from -o", statuses)[Outcome.ERROR].status == expected
-    )
+    assert chosen[Outcome.ERROR].status == FAIL
 
 
 def test_an_unknown_status_is_a_problem_that_names_the_known_ones():
