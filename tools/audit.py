@@ -1,6 +1,7 @@
 """Report known vulnerabilities of the installed packages.
 
-If the data cannot be reached, this is reported, and the exit code is 0.
+If nothing can be checked, for example without a network, this is reported, and the exit
+code is 0.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ def main() -> int:
     packages = _packages(result.stdout)
     checked = [each for each in packages if "vulns" in each]
     if not checked:
-        _say("nothing was checked: the data on vulnerabilities cannot be reached")
+        reason = "the data on vulnerabilities cannot be reached"
+        if not packages and (lines := result.stderr.splitlines()):
+            reason = f"pip-audit failed: {lines[-1]}"
+        _say(f"nothing was checked: {reason}")
         return 0
     _say(f"{len(checked)} packages of {len(packages)} were checked")
     vulnerabilities = [
@@ -31,6 +35,7 @@ def main() -> int:
 
 
 def _packages(document: str) -> list[dict[str, Any]]:
+    """Return the packages in the output of pip-audit; empty if it has failed."""
     try:
         packages: list[dict[str, Any]] = json.loads(document)["dependencies"]
     except (ValueError, KeyError, TypeError):

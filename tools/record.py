@@ -139,10 +139,10 @@ class Stage:
             for command in commands
         )
 
-    def run(self, command: str, **variables: str) -> str:
+    def run(self, command: str) -> str:
         """Run *command*; return its output with the same times and paths in each recording."""
         words = shlex.split(command)
-        environ = {**self._environ, **variables}
+        environ = dict(self._environ)
         while re.fullmatch(r"\w+=.*", words[0]):
             name, _, value = words.pop(0).partition("=")
             environ[name] = value

@@ -36,7 +36,7 @@ def api(shop: str, zephyr: Zephyr) -> Api:
 
 @pytest.fixture(scope="session")
 def shop() -> Iterator[str]:
-    """The address of the system under test; here a small server is enough."""
+    """Return the address of the system under test; here a small server is enough."""
     server = HTTPServer(("127.0.0.1", 0), Shop)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -64,4 +64,4 @@ class Shop(BaseHTTPRequestHandler):
         self.wfile.write(json.dumps(content).encode())
 
     def log_message(self, *args: object) -> None:
-        """Say nothing."""
+        """Do not log requests."""

@@ -28,7 +28,7 @@ def test_wrong_password_is_refused() -> None:
 @pytest.mark.zephyr(alt="AUTH-7")
 @pytest.mark.xfail(reason="BUG-12: names are not trimmed yet")
 def test_name_is_trimmed() -> None:
-    """Named by its Alt ID; an expected failure is reported as Blocked."""
+    """The marker names an Alt ID; an expected failure is reported as Blocked."""
     assert log_in(" ada ", "engine")
 
 

@@ -1,4 +1,4 @@
-"""Replaces a browser for the tests of cart.html where no browser is installed."""
+"""Replaces a browser for the tests of cart.html where Selenium cannot start one."""
 
 from __future__ import annotations
 

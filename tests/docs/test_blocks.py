@@ -39,20 +39,8 @@ else:
 #: Languages of blocks that are not checked, such as output and data.
 UNCHECKED = {"", "text", "csv", "gherkin", "java", "javascript", "xml", "html", "md"}
 
-#: Flags of other plugins, which may not be installed.
-FLAGS_OF_OTHER_PLUGINS = {
-    *(
-        "--cov",
-        "--headed",
-        "--html",
-        "--junitxml",
-        "--junit-xml",
-        "--output",
-        "--reruns",
-    ),
-    *("--screenshot", "--splits", "--group", "--tracing", "--video", "--browser"),
-    *("--shard-id", "--num-shards", "--retries", "--base-url", "--alluredir"),
-}
+#: Flags in blocks whose plugin may not be installed.
+FLAGS_OF_OTHER_PLUGINS = {"--reruns"}
 
 #: Variables with a credential, which are no options.
 CREDENTIALS = {f"ZEPHYR_{name.upper()}" for name in REFUSED_OPTIONS}
@@ -235,6 +223,7 @@ def check_commands(config: pytest.Config, commands: Iterable[list[str]]) -> None
 
 
 def check_pytest(config: pytest.Config, words: list[str]) -> None:
+    """Check the arguments of pytest: flags exist, and ours have allowed values."""
     parse: Callable[..., Any] = config._parser.parse_known_and_unknown_args
     namespace, unknown = parse(words)
     flags = {word.partition("=")[0] for word in unknown if word.startswith("-")}
