@@ -66,7 +66,7 @@ def test_a_service_names_its_run(environ, key, source):
     ],
 )
 def test_without_a_service_there_is_no_key(environ):
-    """A run outside of CI services is not merged with others."""
+    """A session outside of CI services is a run of its own."""
     assert run_key(environ) is None
 
 

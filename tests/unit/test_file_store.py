@@ -140,16 +140,16 @@ def test_only_old_copies_that_no_journal_names_are_removed(directory):
         take(store, content)[0] for content in (b"named", b"young", b"old")
     )
     temporary = f"{0:016x}.tmp"
-    foreign = {"report.pdf", "0123.tmp", "a.tmp", "0" * 63, "A" * 64, old[:16]}
-    for name in (temporary, *foreign):
+    others = {"report.pdf", "0123.tmp", "a.tmp", "0" * 63, "A" * 64, old[:16]}
+    for name in (temporary, *others):
         (directory / name).write_bytes(b"")
     long_ago = time.time() - 3 * 24 * 3600
-    for name in (named, old, temporary, *foreign):
+    for name in (named, old, temporary, *others):
         os.utime(directory / name, (long_ago, long_ago))
 
     remove_unnamed(directory, {named})
 
-    assert {path.name for path in directory.iterdir()} == {named, young, *foreign}
+    assert {path.name for path in directory.iterdir()} == {named, young, *others}
     remove_unnamed(directory / "nowhere", set())
 
 

@@ -247,7 +247,7 @@ def test_names_of_sessions_are_unique():
     assert len({journal_writer.new_session_name() for _ in range(50)}) == 50
 
 
-# Damaged and foreign files
+# Damaged files, and files that are not journals
 
 
 def test_an_incomplete_last_line_is_skipped(path):

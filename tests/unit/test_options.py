@@ -362,7 +362,7 @@ def test_a_journal_has_the_options_that_were_set_and_decide_the_result():
 
 
 def test_the_options_of_a_journal_have_the_same_values_later():
-    """A later push has the same result as a push at the end of the run."""
+    """A later push has the same result as a push at the end of the session."""
     first = resolve.resolve(OptionSources(environ=environ_of_all_options()))
     again = resolve.resolve(
         OptionSources(journal_options=resolve.journaled_options(first))

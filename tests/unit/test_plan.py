@@ -102,7 +102,7 @@ def one_case(outcomes: list[Outcome], **status_map: str) -> CaseResult:
         ),
     ],
 )
-def test_worst_status_decides(outcomes, status_map, outcome, status):
+def test_the_worst_status_decides(outcomes, status_map, outcome, status):
     """The order is Fail, Blocked, any other status, Pass; then those without a status."""
     case_result = one_case(outcomes, **status_map)
 

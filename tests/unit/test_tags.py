@@ -327,11 +327,11 @@ def test_a_worse_result_that_a_pass_has_overwritten_is_restored():
 @pytest.mark.parametrize("status", [FAIL, PASS], ids=lambda status: status.name)
 def test_notes_of_people_stay_if_none_are_to_be_written(status):
     without_notes = job_result(JOB_A, status, notes=None)
-    row = write(without_notes, execution(1, 101, status_id="", notes="foreign"))
+    row = write(without_notes, execution(1, 101, status_id="", notes="by hand: ok"))
 
-    assert tags.strip(row.notes) == "foreign"
+    assert tags.strip(row.notes) == "by hand: ok"
     assert (tags.find(row.notes) is not None) is (status is FAIL)
-    assert write(job_result(JOB_A, PASS, 2000), row).notes == "foreign"
+    assert write(job_result(JOB_A, PASS, 2000), row).notes == "by hand: ok"
 
 
 @pytest.mark.parametrize(
