@@ -349,9 +349,6 @@ def find_hidden(path: Path, nodeid: str) -> str | None:
 
 
 def last_kind(path: Path) -> str:
-    """Return the kind of the last line of a file, empty if it cannot be read.
-
-    Only the end of the file is read.
-    """
+    """Return the kind of the last line of a file, empty if that cannot be read."""
     last = _parse(read_tail(path).rstrip().rpartition(b"\n")[2])
     return str(last.get("kind")) if last else ""

@@ -286,11 +286,19 @@ def make_directory(directory: Path) -> None:
 
 
 def read_tail(path: Path) -> bytes:
-    """Return the last bytes of a file, none if it cannot be read."""
+    """Return the end of a file, nothing if it cannot be read.
+
+    It has the whole last line, unless that has more than a mebibyte.
+    """
+    tail = b""
     with suppress(OSError), path.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
-        return file.read()
-    return b""
+        size = file.seek(0, os.SEEK_END)
+        for length in (4 * 1024, 64 * 1024, 1024 * 1024):
+            file.seek(max(0, size - length))
+            tail = file.read()
+            if b"\n" in tail.rstrip():
+                break
+    return tail
 
 
 def worker_journal(

@@ -747,6 +747,17 @@ def test_a_push_begins_a_new_line_after_an_incomplete_one(path):
     assert journal.read().unreadable == []
 
 
+@pytest.mark.parametrize("count", [1, 500, 5000])
+def test_a_session_is_not_running_while_its_results_are_sent(path, count):
+    """The last line may name the executions of many results."""
+    with closing(JournalWriter.create(path, HEADER)) as writer:
+        assert Journal(path).is_running()
+        sending = Sending(dict.fromkeys(range(count), "0123456789ab"))
+        writer.append(record_line(End(1)), journal_format.line_of(sending))
+
+        assert not Journal(path).is_running()
+
+
 def test_a_journal_in_use_is_not_reopened(path):
     """Its session has not ended, or another push is sending it."""
     writer = JournalWriter.create(path, HEADER)
