@@ -125,8 +125,9 @@ class BatchWriter(ABC, Generic[Row]):
     def send(self, batch: Sequence[Row]) -> None:
         """Send *batch* until all its rows are written or refused.
 
-        Raises the last error after three tries. A try that has finished some rows counts as
-        the first one of the others.
+        Raises the error of the third try; a try that has finished some rows counts as the
+        first one of the others. Errors that concern all rows, such as a refused login, are
+        raised by the first try.
         """
         tries = 0
         error: ZephyrRefused | ZephyrWriteUnanswered | None = None

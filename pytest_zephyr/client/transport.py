@@ -58,7 +58,7 @@ Result = TypeVar("Result")
 
 
 class Transport:
-    """Sends requests to one server and turns every bad answer into a ZephyrError.
+    """Sends requests to one server; a bad or missing answer becomes a ZephyrError.
 
     No redirect is followed, so no credential goes to another host. *deadline* defaults to
     the time budget of *settings*. *clock_offset* is how many milliseconds the server's

@@ -177,9 +177,9 @@ class Journal:
 
         nodes = fold(records(), header.origin, setup_only=header.setup_only)
         unreadable = others[UnreadableLine]
-        if unreadable:
-            _note_doubts(nodes, unreadable)
-        offset = others[ledger.Clock][-1].ahead if others[ledger.Clock] else 0
+        _note_doubts(nodes, unreadable)
+        clocks = others[ledger.Clock]
+        offset = clocks[-1].ahead if clocks else 0
         ended = max((each.at for each in (*others[End], *nodes)), default=0)
         if offset:
             _shift_times(nodes, offset)

@@ -55,7 +55,7 @@ class DeliveredRun:
 
     @property
     def damaged(self) -> bool:
-        """Whether journals of the run are cut short or partly unreadable."""
+        """Whether journals that were sent are cut short or partly unreadable."""
         journals = self.contents.journals.values()
         return bool(self.run.cut_short) or any(
             journal.unreadable for journal in journals

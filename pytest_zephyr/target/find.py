@@ -79,7 +79,10 @@ class Finder:
         return self._target(release, cycle, phase)
 
     def find_cycle(self) -> tuple[entities.Cycle | None, entities.Release | None]:
-        """Return the cycle, `None` if it is to be created, and the release above it."""
+        """Return the cycle, `None` if it is to be created, and its release.
+
+        The release is `None` if the server does not say which one it is.
+        """
         ref = self._ref("cycle")
         if ref.id is not None and self._settings.release is None:
             cycle = self._by_id("cycle", self._client.cycle, ref.id)
