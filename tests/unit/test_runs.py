@@ -502,6 +502,7 @@ def attachments(tmp_path):
 
 
 def test_attachments_of_removed_journals_are_removed(tmp_path, attachments):
+    """So are attachments that no journal names, once a journal is removed."""
     prune(tmp_path, keep=2)
     assert len(list((tmp_path / FILES_DIRECTORY).iterdir())) == 4
 
