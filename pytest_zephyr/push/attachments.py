@@ -109,19 +109,19 @@ def _full_notes(change: Change, *, always: bool) -> list[FileToSend]:
 
 
 def left_out(changes: Iterable[Change]) -> list[delivery.UndeliveredEvidence]:
-    """Return the files that the test process did not put into the journal, sorted."""
-    files = {
+    """Return the evidence that the test process could not put into the journal, sorted."""
+    items = {
         delivery.UndeliveredEvidence(
-            file.name,
+            item.name,
             node.nodeid,
-            f"{format_size(file.size)}, {file.reason}" if file.size else file.reason,
-            by_limit=file.by_limit,
+            f"{format_size(item.size)}, {item.reason}" if item.size else item.reason,
+            by_limit=item.by_limit,
         )
         for change in changes
         for node in change.result.nodes
-        for file in node.evidence.left_out
+        for item in node.evidence.left_out
     }
-    return sorted(files, key=lambda each: (each.nodeid, each.name, each.reason))
+    return sorted(items, key=lambda each: (each.nodeid, each.name, each.reason))
 
 
 class FileSender(BatchWriter[FileToSend]):
@@ -174,7 +174,7 @@ class FileSender(BatchWriter[FileToSend]):
             self._progress(done, len(rows), "attachments")
 
     def _skip_attached(self, files: Sequence[FileToSend]) -> None:
-        """Note those of *files* that are already attached, by whichever push."""
+        """Note those of *files* that are already attached."""
         for _, group in groupby(files, lambda row: row.execution):
             rows = list(group)
             # If the execution certainly has no attachments, none are listed.

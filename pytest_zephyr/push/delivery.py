@@ -20,10 +20,10 @@ from pytest_zephyr.target.snapshot import Snapshot
 
 @dataclass(frozen=True)
 class UndeliveredEvidence:
-    """An attachment or step that was not delivered, and why.
+    """An attachment, step or other value that was not delivered, and why.
 
     It is *final* if another push cannot deliver it, and *by_limit* if it exceeds a limit
-    set by the user. *name* is the name of the file or step, *nodeid* that of its test.
+    set by the user. *name* is what messages call it, *nodeid* is that of its test.
     """
 
     name: str
@@ -40,8 +40,8 @@ class EvidenceDelivery:
 
     *steps* counts step results, *steps_pending* test cases whose step results are not
     sent; the other numbers count files, *files_before* those that were attached before
-    this push. *refused* are files and steps. *left_out* are files and
-    other values that the journal does not have, because of a limit or an error.
+    this push. *refused* are files and steps. *left_out* are files and other values that
+    the journal does not have, because of a limit or an error.
     """
 
     files: int = 0

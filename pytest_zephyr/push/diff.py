@@ -51,8 +51,8 @@ class Change:
 
     *notes* are to be written, `None` to leave them unchanged. *tag* comes after them, see
     `tags`. If other jobs or later attempts of the run decide the status, *overruled_by* is
-    its id. Then that status stays, and at most the tag is written, with what this job
-    found.
+    its id. Then the execution keeps or gets that status, and the tag, if there is one, has
+    what this job found.
     """
 
     result: CaseResult
@@ -293,9 +293,10 @@ def by_visible_id(
     index = ExecutionIndex(executions)
 
     def visible(case: CaseRef) -> CaseRef:
-        match = index.find(case) if isinstance(case, str) else case
-        number = match.case if isinstance(match, Execution) else None
-        return case if number is None else number
+        match = index.find(case)
+        if isinstance(match, Execution) and match.case is not None:
+            return match.case
+        return case
 
     return [
         replace(node, cases=tuple(dict.fromkeys(map(visible, node.cases))))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 #: The port on which `pytest-zephyr sandbox` listens by default.
 DEFAULT_PORT = 8765
 
-#: The names of the parts of the target that are not set.
+#: The names for the parts of the target that are not set.
 _DEFAULT_TARGET = {
     "project": "Sandbox",
     "release": "Release 1",

@@ -188,7 +188,7 @@ class ResultWriter(BatchWriter[diff.Change]):
         self._changes.refused += [diff.Refusal(each.result, reason) for each in rows]
 
     def _forget_overruled(self, decided: Sequence[diff.Change]) -> None:
-        for change in decided if self._overruled else ():
+        for change in decided:
             self._overruled.pop(change.execution.id, None)
 
 

@@ -58,7 +58,7 @@ class MissingCreator:
     def find(
         self,
         missing: Sequence[CaseResult],
-        new_cases: Mapping[records.NewCase, NewCaseTests] | None = None,
+        new_cases: Mapping[records.NewCase, NewCaseTests],
     ) -> None:
         """Look up the test cases of *missing* and *new_cases*, and note what to create.
 
@@ -93,7 +93,7 @@ class MissingCreator:
             ]
 
     def with_new_case(self, node: records.NodeResult) -> records.NodeResult:
-        """Return *node* with the test case that was created or found for it."""
+        """Return *node* with the test case that was created or found for it, if any."""
         creations = self._creations
         if node.new in creations.placements:
             return replace(node, cases=(creations.placements[node.new].case,))
@@ -125,25 +125,25 @@ class MissingCreator:
         if not creations.has_cases:
             return
         target = snapshot.known_target
-        is_new = target.phase is None
-        # Whether another job may be adding the same test cases to the phase.
-        contested = False
-        if is_new:
+        # A phase is contested if another job may be adding the same test cases to it.
+        if target.phase is None:
             creator = TargetCreator(self._client, self._settings, target, creations)
             snapshot.target = creator.create()
             contested = creator.contested
+        else:
+            contested = self._is_young(target.phase)
         phase = snapshot.known_target.phase
         assert phase is not None
         case_creator = self._case_creator
         if case_creator is not None and creations.cases:
             self._create_cases(case_creator, phase)
             contested = contested or bool(case_creator.duplicates)
-        contested = contested or (not is_new and self._is_young(phase))
         created = map(creations.placements.get, creations.cases)
         filler = PhaseFiller(
             self._client, snapshot, [*creations.additions, *filter(None, created)]
         )
-        filler.fill(fresh=is_new and not contested, contested=contested)
+        fresh = target.phase is None and not contested
+        filler.fill(fresh=fresh, contested=contested)
         if filler.added:
             creations.created.append(plural(filler.added, "execution"))
         self._filling_problem = filler.first_refusal

@@ -18,7 +18,7 @@ from pytest_zephyr.results.records import NodeResult
 
 
 class Planner:
-    """Plans the results of the sessions named in *sessions_to_send*, by default of all.
+    """Plans the results of the sessions that *sessions_to_send* names.
 
     *by_session* has settings that differ from *main*, by the names of sessions.
     *widest_settings* are those of *main*, except that they create whatever any of the
@@ -29,7 +29,7 @@ class Planner:
         self,
         main: Settings,
         by_session: Mapping[str, Settings],
-        sessions_to_send: AbstractSet[str] | None,
+        sessions_to_send: AbstractSet[str],
     ) -> None:
         self._main = main
         self._by_session = by_session
@@ -57,22 +57,15 @@ class Planner:
         nodes = list(nodes)
         inputs = (nodes, self._main_rules, self._rules)
         if inputs != self._inputs:
-            self._inputs, self._plan = inputs, build_plan(*inputs)
-            sent = self._sessions_to_send
-            sessions = {each.origin.session for each in nodes}
-            if sent is not None and not sessions <= sent:
-                results, unmapped = self._plan.results, self._plan.unmapped
-                self._plan = Plan(
-                    tuple(each for each in results if each.sessions & sent),
-                    tuple(each for each in unmapped if each.origin.session in sent),
-                )
+            plan, sent = build_plan(*inputs), self._sessions_to_send
+            self._inputs = inputs
+            self._plan = Plan(
+                tuple(each for each in plan.results if each.sessions & sent),
+                tuple(each for each in plan.unmapped if each.origin.session in sent),
+            )
         return self._plan
 
     def with_invalid_marker(self, nodes: Iterable[NodeResult]) -> list[NodeResult]:
         """Return the tests of the sessions to send that have an invalid marker."""
         sent = self._sessions_to_send
-        return [
-            each
-            for each in nodes
-            if each.invalid and (sent is None or each.origin.session in sent)
-        ]
+        return [each for each in nodes if each.invalid and each.origin.session in sent]

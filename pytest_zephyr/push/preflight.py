@@ -130,16 +130,16 @@ class Preflight:
     def look_up(self, cases: Iterable[records.CaseRef]) -> list[CaseProblem]:
         """Return those of *cases* that are unknown or ambiguous in Zephyr.
 
-        Returns none if they cannot be looked up in time, or if unknown ones are ignored.
+        The list is empty if they cannot be looked up in time, or if unknown ones are
+        ignored.
         """
         settings = self._settings
-        if settings.unknown_case == "ignore" or self._client is None:
+        if settings.unknown_case == "ignore":
             return []
-        self._client.renew(self._time_budget())
         aborts = settings.unknown_case == "error" and settings.on_error == "fail"
         limit = None if aborts else _MAX_LOOKED_UP
         try:
-            problems = self._look_up(cases, limit)
+            problems = self._look_up(cases, limit, read_all=False)
         except errors.ZephyrError:
             # If this is still a problem at the end, the push reports it.
             return []
@@ -150,21 +150,21 @@ class Preflight:
 
         Raises ZephyrError if they cannot be looked up in time.
         """
-        snapshot = self.snapshot
-        if self._client is None or snapshot is None or snapshot.target is None:
-            raise errors.ZephyrError("the test cases could not be checked.")
-        self._client.renew(self._time_budget())
-        if not snapshot.is_complete:
-            snapshot.read_executions(self._client)
-        return self._look_up(cases)
+        return self._look_up(cases, None, read_all=True)
 
     def _look_up(
-        self, cases: Iterable[records.CaseRef], limit: int | None = None
+        self, cases: Iterable[records.CaseRef], limit: int | None, *, read_all: bool
     ) -> list[CaseProblem]:
-        """Return why *cases* have no execution, for the first *limit* that have none."""
+        """Return why *cases* have no execution, for the first *limit* that have none.
+
+        With *read_all* all executions of the phase are read first, if they were not.
+        """
         client, snapshot = self._client, self.snapshot
         if client is None or snapshot is None or snapshot.target is None:
-            return []
+            raise errors.ZephyrError("the test cases could not be checked.")
+        client.renew(self._time_budget())
+        if read_all and not snapshot.is_complete:
+            snapshot.read_executions(client)
         with_execution = {
             name for row in snapshot.executions for name in (row.case, row.alt)
         }

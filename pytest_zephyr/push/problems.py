@@ -38,7 +38,7 @@ _Problem = TypeVar("_Problem", diff.Refusal, UndeliveredEvidence)
 def describe_problems(
     delivery: Delivery, journals: Sequence[Path], settings: Settings
 ) -> list[Line]:
-    """Return a line for each problem, which names all results that have it.
+    """Return a line for each problem, which names the first results that have it.
 
     *journals* keep what is not delivered; without any, the lines have no commands to send
     it. *settings* are those of the push.
@@ -79,8 +79,8 @@ def describe_problems(
         forced = command("push", *journals, "--force", settings=settings)
         more = (f"to replace them: {forced}",) if journals else ()
         lines.append(Line(text, "warning", more, "older"))
-    lines += _about_files(delivery.evidence.refused, "was refused")
-    lines += _about_files(delivery.evidence.left_out, "is left out")
+    lines += _about_evidence(delivery.evidence.refused, "was refused")
+    lines += _about_evidence(delivery.evidence.left_out, "is left out")
     return [*lines, *_about_sending(delivery, journals, settings)]
 
 
@@ -145,10 +145,10 @@ def _by_reason(problems: Iterable[_Problem]) -> Iterable[tuple[str, list[_Proble
     return by_reason.items()
 
 
-def _about_files(files: Sequence[UndeliveredEvidence], what: str) -> list[Line]:
-    """Return a line for each reason, with its first file and a count of the others."""
+def _about_evidence(items: Sequence[UndeliveredEvidence], what: str) -> list[Line]:
+    """Return a line for each reason, with the first of *items* and a count of the others."""
     lines = []
-    for reason, alike in _by_reason(files):
+    for reason, alike in _by_reason(items):
         more = f" and {len(alike) - 1} more" if len(alike) > 1 else ""
         text = f"{alike[0].name} {what} ({alike[0].nodeid}{more}): {reason}"
         level: Level = "warning" if all(each.by_limit for each in alike) else "error"
@@ -159,7 +159,7 @@ def _about_files(files: Sequence[UndeliveredEvidence], what: str) -> list[Line]:
 def _name_tests(refusals: list[diff.Refusal]) -> str:
     """Name the test cases of *refusals* and the first of their tests."""
     first = refusals[0].result
-    tests = first.nodes[0].title if first.nodes else ""
+    tests = first.nodes[0].title
     if len(refusals) == 1:
         if refusals[0].code in _CODES_WITH_CASE:
             return f"({tests})"

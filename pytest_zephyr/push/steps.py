@@ -119,7 +119,7 @@ class StepResultWriter(BatchWriter[StepWrite]):
         self.notes_incomplete: set[int] = set()
 
     def add_to_notes(self, changes: Iterable[Change]) -> None:
-        """Add the steps that the test case does not have to the notes of *changes*.
+        """Add to the notes of *changes* the steps that their test cases do not have.
 
         Results are more important than steps, so reading the steps of test cases takes
         at most a quarter of the time that is left.

@@ -120,7 +120,7 @@ def details(delivery: Delivery) -> list[Line]:
 
 
 def preview(delivery: Delivery) -> list[Line]:
-    """Return what a dry run would have created and written."""
+    """Return a line with what a dry run would have written, no line for other pushes."""
     if not delivery.previewed:
         return []
     changes, creations = delivery.changes, delivery.creations
@@ -183,8 +183,8 @@ def as_json(delivery: Delivery, merged: MergedResults) -> dict[str, object]:
             "attachments_before": delivery.evidence.files_before,
             "steps": delivery.evidence.steps,
             "not_sent": delivery.evidence.pending,
-            "refused": list(map(_file_as_json, delivery.evidence.refused)),
-            "left_out": list(map(_file_as_json, delivery.evidence.left_out)),
+            "refused": list(map(_evidence_as_json, delivery.evidence.refused)),
+            "left_out": list(map(_evidence_as_json, delivery.evidence.left_out)),
         },
         "older": [each.result.case for each in changes.older],
         "overruled": [each.result.case for each in changes.overruled],
@@ -203,8 +203,8 @@ def as_json(delivery: Delivery, merged: MergedResults) -> dict[str, object]:
     }
 
 
-def _file_as_json(file: UndeliveredEvidence) -> dict[str, object]:
-    return {"name": file.name, "test": file.nodeid, "reason": file.reason}
+def _evidence_as_json(item: UndeliveredEvidence) -> dict[str, object]:
+    return {"name": item.name, "test": item.nodeid, "reason": item.reason}
 
 
 def replacements(merged: MergedResults) -> list[Line]:
@@ -227,7 +227,10 @@ def replacements(merged: MergedResults) -> list[Line]:
 
 
 def case_rows(delivery: Delivery) -> Iterator[report.CaseRow]:
-    """Yield what became of each test case, in the order of the tests."""
+    """Yield what became of each test case, in the order of the tests.
+
+    New test cases that were not created come last.
+    """
     actions = _actions(delivery.changes)
     pending: tuple[report.Action, str] = "not_sent", str(delivery.error or "")
     if delivery.previewed:

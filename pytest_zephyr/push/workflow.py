@@ -31,12 +31,12 @@ def push(
     client: Client,
     settings: Settings,
     memory: Memory,
-    progress: Callable[..., None] = lambda *_progress: None,
+    progress: Callable[..., None],
     *,
-    sessions_to_send: AbstractSet[str] | None = None,
+    sessions_to_send: AbstractSet[str],
+    settings_by_session: Mapping[str, Settings],
     force: bool = False,
     snapshot: Snapshot | None = None,
-    settings_by_session: Mapping[str, Settings] | None = None,
 ) -> Delivery:
     """Push the results in *merged* and return what became of them.
 
@@ -49,7 +49,7 @@ def push(
     A ZephyrError or Ctrl-C is not raised: it is the `error` of the returned delivery.
     What was written before stays written and has its receipts.
     """
-    planner = Planner(settings, settings_by_session or {}, sessions_to_send)
+    planner = Planner(settings, settings_by_session, sessions_to_send)
     settings = planner.widest_settings
     # The statuses of the server are not known yet, so the stock statuses are used.
     delivery = _expected_delivery(planner, merged.nodes)
@@ -101,7 +101,7 @@ def push(
             _carry_out(delivery, snapshot, client, memory, progress, rules)
         if not may_create:
             # This only finds reasons for messages, so it comes last.
-            creator.find(delivery.changes.missing)
+            creator.find(delivery.changes.missing, {})
             creator.explain_missing(delivery.changes, final=True)
         delivery.previewed = settings.dry_run
     except errors.ZephyrError as error:

@@ -1,12 +1,19 @@
-"""Requests that tests of the client send, and secrets that must not be shown."""
+"""Pushes and requests of tests of the client, and secrets that must not be shown."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 import traceback
 from typing import Any
 
+from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.transport import Transport
+from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.journal.ledger import Memory
+from pytest_zephyr.push import workflow
+from pytest_zephyr.push.delivery import Delivery
+from pytest_zephyr.results.jobs import MergedResults
 from tests.client.servers import answer
 
 
@@ -19,6 +26,22 @@ BASIC_CREDENTIALS = base64.b64encode(f"ada:{PASSWORD}".encode()).decode()
 COOKIE = "c00kie-4f2a"
 PROXY_PASSWORD = "pr0xy-pass"
 SECRETS = (TOKEN, PASSWORD, BASIC_CREDENTIALS, COOKIE, PROXY_PASSWORD)
+
+
+def push(
+    merged: MergedResults,
+    client: Client,
+    settings: Settings,
+    memory: Memory,
+    progress: Callable[..., None] = lambda *_progress: None,
+    **options: Any,
+) -> Delivery:
+    """Push the results in *merged*, those of all sessions with the same *settings*."""
+    sessions = {node.origin.session for node in merged.nodes}
+    defaults = {"sessions_to_send": sessions, "settings_by_session": {}}
+    return workflow.push(
+        merged, client, settings, memory, progress, **{**defaults, **options}
+    )
 
 
 def send_read(transport: Transport) -> object:

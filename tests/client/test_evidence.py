@@ -30,7 +30,6 @@ from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.push import summary
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.problems import describe_problems
-from pytest_zephyr.push.workflow import push
 from pytest_zephyr.results.evidence import EvidenceEntry
 from pytest_zephyr.results.evidence import EvidenceValue
 from pytest_zephyr.results.evidence import File
@@ -39,6 +38,7 @@ from pytest_zephyr.results.records import End
 from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import Report
 from pytest_zephyr.sandbox import Fault
+from tests.client.calls import push
 from tests.client.servers import settings_for
 from tests.conftest import SandboxTarget
 from tests.conftest import wait_until

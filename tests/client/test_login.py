@@ -15,11 +15,11 @@ from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.journal.ledger import Memory
 from pytest_zephyr.push.delivery import Delivery
-from pytest_zephyr.push.workflow import push
 from pytest_zephyr.results.jobs import MergedResults
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.sandbox import Fault
+from tests.client.calls import push
 from tests.client.servers import answer
 from tests.client.servers import settings_for
 from tests.conftest import SandboxTarget

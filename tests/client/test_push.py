@@ -30,7 +30,6 @@ from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.push.delivery import Delivery
-from pytest_zephyr.push.workflow import push
 from pytest_zephyr.results.jobs import MergedResults
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import JobMark
@@ -40,6 +39,7 @@ from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
 from pytest_zephyr.sandbox.data.model import Execution
+from tests.client.calls import push
 from tests.client.servers import answer
 from tests.client.servers import Request
 from tests.client.servers import settings_for

@@ -17,12 +17,12 @@ from pytest_zephyr.client.executions import ExecutionWrite
 from pytest_zephyr.config.resolve import OptionSources
 from pytest_zephyr.config.resolve import resolve
 from pytest_zephyr.journal.ledger import Memory
-from pytest_zephyr.push.workflow import push
 from pytest_zephyr.results.jobs import MergedResults
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.results.status import Status
 from pytest_zephyr.results.status import STOCK
+from tests.client.calls import push
 from tests.unit.make import execution
 from tests.unit.make import node
 
