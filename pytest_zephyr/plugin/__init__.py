@@ -114,10 +114,8 @@ def _may_report(config: pytest.Config, option: argparse.Namespace) -> bool:
     )
     if any(getattr(option, name, None) for name in other_actions):
         return False
-    if getattr(option, "collectonly", False):
-        # An editor that lists the tests must not wait for a server.
-        return bool(option.zephyr == "true")
-    if option.zephyr is not None:
+    # An editor that lists tests with `--collect-only` must not wait for a server.
+    if option.collectonly or option.zephyr is not None:
         return bool(option.zephyr == "true")
     # pytest 8 has only `inicfg`, which is deprecated in 9.
     ini = getattr(config, "_inicfg", None)

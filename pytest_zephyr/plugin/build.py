@@ -1,4 +1,4 @@
-"""Registers the plugin objects of a reporting session, on controller or worker."""
+"""Registers the plugin objects of a process whose session reports or checks tests."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from pytest_zephyr.results.records import Item
 
 @plugin_settings.usage_errors()
 def begin(config: pytest.Config) -> None:
-    """Register the plugin objects that report this run, if ``zephyr`` is true.
+    """Register the plugin objects that report or check this run, if ``zephyr`` is true.
 
     Raises UsageError.
     """
@@ -123,7 +123,7 @@ def _worker_plugins(
     local = plugin_settings.load_local(option_sources)
     worker, bugs = workerinput["workerid"], Bugs()
     writer = worker_journal(workerinput[JOURNAL_KEY], worker, local.scrub)
-    process_count = workerinput.get("workercount", 1)
+    process_count = workerinput["workercount"]
     plugins = {
         **_recording_plugins(config, local, writer, bugs, worker, process_count),
         # The controller shows the remarks, so the lines of a worker are not used.

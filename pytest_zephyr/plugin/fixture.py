@@ -176,7 +176,7 @@ class Zephyr:
         with self._recording("step"):
             if isinstance(label, int) and not isinstance(label, bool) and label > 0:
                 # `str` raises for a number of thousands of digits.
-                name = label if str(label) and label < _STEP_LIMIT else str(label)
+                name = label if label < _STEP_LIMIT else str(label)
             else:
                 name = _joined(label) or name
         return StepBlock(

@@ -22,7 +22,6 @@ from pytest_zephyr.text import shorten
 
 
 if TYPE_CHECKING:
-    from pytest_zephyr.journal.file_store import FileStore
     from pytest_zephyr.journal.writer import JournalWriter
 
 
@@ -56,7 +55,7 @@ class Recorder:
     """
 
     writer: JournalWriter | None = None
-    store: FileStore | None = None
+    store: file_store.FileStore | None = None
     worker: str = ""
     hide: Callable[[pytest.Item, str], str] = lambda _item, text: text
     bugs: Bugs = field(default_factory=Bugs)

@@ -15,8 +15,8 @@ from pytest_zephyr.results.records import Report
 
 
 #: The most characters that a journal keeps of a failure, and of a line such as a reason.
-MAX_TEXT = 20_000
-MAX_LINE = 1000
+_MAX_TEXT = 20_000
+_MAX_LINE = 1000
 
 #: The attribute of a report that carries a `ReportExtras`.
 EXTRAS = "zephyr"
@@ -70,10 +70,10 @@ def to_record(
         xfail=hasattr(report, "wasxfail"),
         attempt=extras.get("attempt", getattr(report, "rerun", 0)),
         worker=worker,
-        reason=scrub(_reason(report))[:MAX_LINE],
-        short_text=scrub(short_text)[:MAX_LINE],
+        reason=scrub(_reason(report))[:_MAX_LINE],
+        short_text=scrub(short_text)[:_MAX_LINE],
         text=_cut_middle(scrub(changed_text or _text(report))) if failed else "",
-        subtest=scrub(subtest)[:MAX_LINE],
+        subtest=scrub(subtest)[:_MAX_LINE],
     )
 
 
@@ -122,7 +122,7 @@ def _short_text(report: pytest.TestReport, root: str, changed_text: str | None) 
 
 def _cut_middle(text: str) -> str:
     """Keep the beginning and the end of a text that is too long for a journal."""
-    if len(text) <= MAX_TEXT:
+    if len(text) <= _MAX_TEXT:
         return text
-    half = MAX_TEXT // 2
+    half = _MAX_TEXT // 2
     return f"{text[:half]}\n[… {len(text) - 2 * half} characters left out …]\n{text[-half:]}"

@@ -36,6 +36,10 @@ from pytest_zephyr.results.records import Report
 #: The *when* of each report of a test that has simply passed.
 _WHOLE_TEST = ["setup", "call", "teardown"]
 
+#: How many sections of captured output belong to earlier attempts, and whether the
+#: current attempt has failed.
+_OUTPUT = pytest.StashKey[tuple[int, bool]]()
+
 
 class ReportLines:
     """Writes the starts and reports of tests, warns about markers, and calls hooks.
@@ -283,8 +287,3 @@ class ReportLines:
         if text and (self._capture == "all" or failed):
             hidden = self._marks.names.hide_secrets(item, text)
             Zephyr(item).attach_text(hidden, name="output.txt")
-
-
-#: How many sections of captured output belong to earlier attempts, and whether the
-#: current attempt has failed.
-_OUTPUT = pytest.StashKey[tuple[int, bool]]()

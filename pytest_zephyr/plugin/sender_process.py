@@ -178,7 +178,7 @@ class SenderProcess:
                     raise SenderError(f"{SENDER_NAME} is of another version.")
                 return
 
-    def close(self, seconds: float = _END_TIMEOUT) -> None:
+    def close(self, seconds: float) -> None:
         """Wait *seconds* for the sender to end, then kill it; end all threads."""
         self._unsent.put(b"")
         deadline = Deadline(seconds)

@@ -108,8 +108,8 @@ def silenced_lines(config: pytest.Config) -> list[str]:
 def find_option_sources(config: pytest.Config) -> OptionSources:
     """Return the sources of the options of this session.
 
-    If a test of a reporting session started it, ini files and ``ZEPHYR`` variables are left
-    out.
+    If a test of a reporting session started it, ini options and variables that begin with
+    ``ZEPHYR`` are left out.
     """
     option_sources = _all_sources(config)
     if outer_process(config):
@@ -133,7 +133,7 @@ def _all_sources(config: pytest.Config) -> OptionSources:
             values[option.name] = value
     # A command to paste must name an ini file that it would not find from here.
     here = Path.cwd()
-    named_file: str | None = getattr(config.option, "inifilename", None)
+    named_file: str | None = config.option.inifilename
     is_elsewhere = path and path.parent not in {here, *here.parents}
     return OptionSources(
         flags=options.flags_of(config.option),
@@ -193,13 +193,13 @@ class LocalOptions:
     max_size: int
     max_total: int
 
-    def store(self, journal: Path, process_count: int = 1) -> file_store.FileStore:
+    def store(self, journal: Path, process_count: int) -> file_store.FileStore:
         """Return this process's store for attachments of *journal*.
 
         *max_total* is shared equally by *process_count* processes.
         """
         directory = journal.parent / file_store.FILES_DIRECTORY
-        share = self.max_total // max(process_count, 1)
+        share = self.max_total // process_count
         return file_store.FileStore(directory, self.max_size, share)
 
 
@@ -225,13 +225,7 @@ def load_local(
         from pytest_zephyr.config import map_file
 
         case_map = map_file.load(option_sources)
-    marks = Marks(
-        id_prefix,
-        inherit,
-        creates_cases=creates_cases,
-        scrub=scrub,
-        case_map=case_map,
-    )
+    marks = Marks(id_prefix, inherit, scrub, case_map, creates_cases=creates_cases)
     return LocalOptions(marks, scrub, capture, max_size, max_total)
 
 

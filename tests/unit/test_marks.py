@@ -13,6 +13,7 @@ import pytest
 from pytest_zephyr.config.options import BY_NAME
 from pytest_zephyr.plugin.collection.marks import MarkerData
 from pytest_zephyr.plugin.collection.marks import Marks
+from pytest_zephyr.secret import Scrubber
 from tests.unit.make import deterministic
 
 
@@ -51,7 +52,9 @@ def read(*args: object, param_id: str | None = None, **kwargs: Any) -> MarkerDat
         parent=None,
         callspec=callspec,
     )
-    return Marks(BY_NAME["id_prefix"].default or "", "closest").of(item)
+    id_prefix = BY_NAME["id_prefix"].default or ""
+    marks = Marks(id_prefix, "closest", Scrubber(), None, creates_cases=False)
+    return marks.of(item)
 
 
 RECURSIVE: list[object] = [101]

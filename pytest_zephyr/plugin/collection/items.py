@@ -25,7 +25,7 @@ from pytest_zephyr.text import shorten_name
 
 
 #: The most characters of a description that are sent.
-MAX_DESCRIPTION = 4000
+_MAX_DESCRIPTION = 4000
 
 #: Markers that say how to run a test rather than what it is about.
 _TECHNICAL_MARKERS = {
@@ -48,7 +48,7 @@ def item_of(
         unmarked=data.unmarked,
         new=new,
         comment=data.comment,
-        defects=tuple(dict.fromkeys(data.defects)) if data.defects else (),
+        defects=tuple(dict.fromkeys(data.defects)),
         fields=tuple(data.fields.items()),
         changed=changed,
         invalid=bool(data.problems),
@@ -67,7 +67,7 @@ def _new_case(item: pytest.Item, requirements: tuple[str, ...]) -> NewCase:
         package=str(path.parent) if path.parent.parts else "",
         name=shorten_name("::".join(filter(None, [module, function]))),
         script=script,
-        description=doc[:MAX_DESCRIPTION],
+        description=doc[:_MAX_DESCRIPTION],
         tags=tuple(
             sorted({mark.name for mark in item.iter_markers()} - _TECHNICAL_MARKERS)
         ),
@@ -76,7 +76,7 @@ def _new_case(item: pytest.Item, requirements: tuple[str, ...]) -> NewCase:
 
 
 class ItemLines:
-    """Writes which test cases each selected item verifies, where it was collected.
+    """Writes which test cases each selected item verifies, in the process that collects it.
 
     *take_item* is called with each item as plain data.
     """
@@ -104,7 +104,7 @@ class ItemLines:
     def _lines(self, named_items: Iterable[tuple[pytest.Item, str]]) -> Iterator[str]:
         for item, nodeid in named_items:
             try:
-                # A crash report has that of pytest; if it is hidden, its digest is found.
+                # A crash report has pytest's node id, which is then found by its digest.
                 is_hidden = not nodeid.startswith(item.nodeid)
                 hidden = journal_format.hidden_digest(item.nodeid) if is_hidden else ""
                 record = item_of(item, self._marks, nodeid)

@@ -75,14 +75,14 @@ class Marks:
         self,
         id_prefix: str,
         inherit: Inherit,
+        scrub: Scrubber,
+        case_map: CaseMap | None,
         *,
-        creates_cases: bool = False,
-        scrub: Scrubber | None = None,
-        case_map: CaseMap | None = None,
+        creates_cases: bool,
     ) -> None:
         self.creates_cases = creates_cases
         self.case_map = case_map
-        self.names = ItemNames(scrub or Scrubber())
+        self.names = ItemNames(scrub)
         self._ids = CaseIdParser(id_prefix)
         self._inherit = inherit
 
@@ -189,7 +189,7 @@ class Marks:
             data.problems.append(_NO_CASE)
 
     def _add_ids(self, values: object, data: MarkerData) -> None:
-        for value in _flat(values) if isinstance(values, COLLECTIONS) else (values,):
+        for value in _flat(values):
             case = self._ids.parse_id(value)
             if case is None:
                 data.problems.append(self._not_an_id(value))
