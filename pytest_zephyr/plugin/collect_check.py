@@ -72,7 +72,7 @@ class CollectCheck:
         checked = sender.ask(
             protocol.Check(settings, seconds), protocol.Checked, seconds
         )
-        self.lines += problems(checked.lines, code="server")
+        self.lines += problems(checked.lines)
         if checked.in_phase is not None:
             deselect_unplanned(session, frozenset(checked.in_phase), self._marks)
         self._read_markers(session)
@@ -119,7 +119,7 @@ class CollectCheck:
             unmarked += record.unmarked and record.new is None
             texts = [f"{nodeid}: {text}" for text in self._marks.problems_of(item)]
             invalid += bool(texts)
-            lines += problems(texts, "warning", "invalid-marker")
+            lines += problems(texts, "warning")
             for case in record.cases:
                 self._tests.setdefault(case, nodeid)
         if text := without_case_line(unmarked, invalid):
