@@ -68,8 +68,8 @@ class Details:
     history: list[tuple[Status, str, int | None, int, str]]
 
 
-def details(session: Session, execution_id: int) -> Details | None:
-    """Return all about an execution; `None` if there is none with this id."""
+def read_details(session: Session, execution_id: int) -> Details | None:
+    """Return what the page of an execution shows; `None` if there is no such execution."""
     row_and_case = session.execute(
         select(Execution, Case)
         .select_from(Execution)

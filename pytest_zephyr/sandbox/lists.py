@@ -96,9 +96,9 @@ def requirements_of(
     """Return the ids of the requirements that each test case is mapped to."""
     return grouped(
         (link.testcase_id, link.requirement_id)
-        for some in chunks(testcase_ids)
+        for chunk in chunks(testcase_ids)
         for link in list_rows(
-            session, RequirementLink, RequirementLink.testcase_id.in_(some)
+            session, RequirementLink, RequirementLink.testcase_id.in_(chunk)
         )
     )
 
@@ -108,8 +108,8 @@ def placements_json_by_id(session: Session, ids: Iterable[int]) -> list[Json]:
     query = placements_query().order_by(Placement.id)
     return [
         row
-        for some in chunks(ids)
-        for row in placements_json(session, query.where(Placement.id.in_(some)))
+        for chunk in chunks(ids)
+        for row in placements_json(session, query.where(Placement.id.in_(chunk)))
     ]
 
 
@@ -119,12 +119,12 @@ def executions_json(session: Session, query: Query) -> list[Json]:
     mapped = requirements_of(session, [row[2].testcase_id for row in rows])
     testers = user_names(session)
     files: dict[int, int] = {}
-    for some in chunks(ids):
-        files.update(count_attachments(session, some))
+    for chunk in chunks(ids):
+        files.update(count_attachments(session, chunk))
     defects = grouped(
         (defect.execution_id, defect)
-        for some in chunks(ids)
-        for defect in list_rows(session, Defect, Defect.execution_id.in_(some))
+        for chunk in chunks(ids)
+        for defect in list_rows(session, Defect, Defect.execution_id.in_(chunk))
     )
     return [
         as_json.execution(
@@ -144,8 +144,8 @@ def executions_json_by_id(session: Session, ids: Iterable[int]) -> list[Json]:
     query = executions_query().order_by(Execution.id)
     return [
         row
-        for some in chunks(dict.fromkeys(ids))
-        for row in executions_json(session, query.where(Execution.id.in_(some)))
+        for chunk in chunks(dict.fromkeys(ids))
+        for row in executions_json(session, query.where(Execution.id.in_(chunk)))
     ]
 
 

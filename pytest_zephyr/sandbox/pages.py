@@ -20,7 +20,6 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import NotFound
 
-from pytest_zephyr.sandbox import details
 from pytest_zephyr.sandbox import views
 from pytest_zephyr.sandbox.auth import is_page
 from pytest_zephyr.sandbox.data import attachments
@@ -34,6 +33,8 @@ from pytest_zephyr.sandbox.data.model import Release
 from pytest_zephyr.sandbox.data.values import ApiError
 from pytest_zephyr.sandbox.data.values import bad_request
 from pytest_zephyr.sandbox.data.values import read_date
+from pytest_zephyr.sandbox.details import image_type
+from pytest_zephyr.sandbox.details import read_details
 from pytest_zephyr.sandbox.routes.attachment import file_response
 from pytest_zephyr.sandbox.wire import store
 
@@ -189,10 +190,10 @@ def phase(phase_id: int) -> Response:
 @routes.get("/execution/<int:execution_id>")
 def execution(execution_id: int) -> Response:
     def render(session: Session, version: str) -> str:
-        result = details.details(session, execution_id)
-        if result is None:
+        details = read_details(session, execution_id)
+        if details is None:
             abort(404, f"There is no execution {execution_id}.")
-        return render_template("execution.html", result=result, version=version)
+        return render_template("execution.html", details=details, version=version)
 
     return live_page(render)
 
@@ -206,7 +207,7 @@ def file(ref_id: str) -> Response:
 def image(ref_id: str) -> Response:
     """Answer with an attachment that is an image, to be shown in a page."""
     row = _attachment(ref_id)
-    kind = details.image_type(row.data)
+    kind = image_type(row.data)
     if kind is None:
         abort(404, "This attachment is not an image.")
     response = Response(row.data, content_type=kind)

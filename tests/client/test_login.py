@@ -200,7 +200,7 @@ def test_a_missing_permission_is_reported_with_the_message_of_the_server(
     target, make_settings
 ):
     """Every call but user/current gets a 403; the message names the user."""
-    _, token = target.sandbox.store.add_user("guest", "guest", permissions=False)
+    _, token = target.sandbox.store.add_user("guest", "guest", has_permissions=False)
 
     delivery = deliver(make_settings(token=token))
 

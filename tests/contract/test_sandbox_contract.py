@@ -531,7 +531,7 @@ def test_wrong_token_gets_a_401_as_in_the_contract(path, server):
 
 
 def test_user_without_permission_gets_a_403_as_in_the_contract(server):
-    _, token = server.sandbox.store.add_user("guest", "guest", permissions=False)
+    _, token = server.sandbox.store.add_user("guest", "guest", has_permissions=False)
     response = requests.get(
         f"{server.sandbox.url}{V3}/project/lite",
         headers={"Authorization": f"Bearer {token}"},

@@ -146,7 +146,7 @@ def test_revoked_token_is_refused(sandbox: Sandbox, api: Api) -> None:
 
 def test_user_without_permissions_is_forbidden(sandbox: Sandbox, api: Api) -> None:
     """Without permissions, a user can log in, and other calls answer 403."""
-    _, token = sandbox.store.add_user("guest", "secret", permissions=False)
+    _, token = sandbox.store.add_user("guest", "secret", has_permissions=False)
     api.http.headers["Authorization"] = f"Bearer {token}"
 
     assert api.get("/user/current").status_code == 200

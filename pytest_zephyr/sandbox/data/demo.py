@@ -85,15 +85,20 @@ def add_demo(store: Store) -> tuple[str, ...]:
     release = store.add_release(project, "1.0")
     store.add_release(project, "1.1")
     shop = store.add_folder(release, "Shop")
-    number = 101
+    testcase_id = 101
     for folder_name, cases in _CASES.items():
         folder = store.add_folder(release, folder_name, parent=shop)
         for name, steps in cases:
-            alt = "AUTH-1" if number == 103 else None
+            alt = "AUTH-1" if testcase_id == 103 else None
             store.add_case(
-                release, name, testcase_id=number, alt=alt, folder=folder, steps=steps
+                release,
+                name,
+                testcase_id=testcase_id,
+                alt=alt,
+                folder=folder,
+                steps=steps,
             )
-            number += 1
+            testcase_id += 1
     requirements = {
         store.add_requirement(release, name, alt=alt): covered
         for (alt, name), covered in _REQUIREMENTS.items()

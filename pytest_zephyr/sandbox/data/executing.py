@@ -92,8 +92,8 @@ def check_statuses(session: Session, given: set[str], preference: str) -> None:
 def executions_by_id(session: Session, ids: Sequence[int]) -> dict[int, Execution]:
     """Return the executions with *ids*, by id; raise ApiError for an unknown id."""
     executions: dict[int, Execution] = {}
-    for some in chunks(set(ids)):
-        rows = session.scalars(select(Execution).where(Execution.id.in_(some)))
+    for chunk in chunks(set(ids)):
+        rows = session.scalars(select(Execution).where(Execution.id.in_(chunk)))
         executions.update((row.id, row) for row in rows)
     for identifier in ids:
         if identifier not in executions:
@@ -168,9 +168,9 @@ def save_step_results(
     execution_ids = {new_result.execution for new_result in new_results}
     executions_by_id(session, list(execution_ids))
     present: dict[tuple[int, int], StepResult] = {}
-    for some in chunks(execution_ids):
+    for chunk in chunks(execution_ids):
         rows = session.scalars(
-            select(StepResult).where(StepResult.execution_id.in_(some))
+            select(StepResult).where(StepResult.execution_id.in_(chunk))
         )
         present.update(((row.execution_id, row.order_id), row) for row in rows)
     now = now_ms()
@@ -199,9 +199,9 @@ def unassign(session: Session, ids: Sequence[int]) -> None:
 
 
 def reassign(session: Session, ids: Sequence[int], tester: int) -> None:
-    for some in chunks(ids):
+    for chunk in chunks(ids):
         session.execute(
             update(Execution)
-            .where(Execution.id.in_(some))
+            .where(Execution.id.in_(chunk))
             .values(tester_id=tester, modified_on=now_ms())
         )

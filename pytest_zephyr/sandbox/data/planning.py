@@ -123,18 +123,18 @@ def add_selected(
     target: Node,
     selections: Iterable[Selection],
     *,
-    hierarchy: bool,
+    with_folders: bool,
 ) -> int:
     """Put selected test cases of the repository into *target*; return how many.
 
-    With *hierarchy*, they are put into copies of their folders below *target*, and a
+    If *with_folders* is true, they are put into copies of their folders below *target*, and a
     selection without *only* includes the folders below its own.
     """
     check_free_form(phase)
     added = 0
     for selection in selections:
         source = repository_node(session, selection.node)
-        with_subfolders = not selection.only and hierarchy
+        with_subfolders = not selection.only and with_folders
         nodes = subtree(session, source.id) if with_subfolders else [source.id]
         for node_id in nodes:
             chosen = [
@@ -144,7 +144,7 @@ def add_selected(
             ]
             if not chosen:
                 continue
-            node = phase_folder(session, target, node_id) if hierarchy else target
+            node = phase_folder(session, target, node_id) if with_folders else target
             add_placements(session, node.id, chosen)
             added += len(chosen)
     return added
@@ -156,11 +156,11 @@ def add_by_placement(
     """Put the test cases of repository *placements* into *target*; return how many."""
     check_free_form(phase)
     case_ids: dict[int, int] = {}
-    for some in chunks(placements):
+    for chunk in chunks(placements):
         rows = session.execute(
             select(Placement.id, Placement.case_id)
             .join(Node)
-            .where(Placement.id.in_(some), Node.phase_id.is_(None))
+            .where(Placement.id.in_(chunk), Node.phase_id.is_(None))
         )
         case_ids.update((placement, case) for placement, case in rows)
     versions = [case_ids[id] for id in placements if id in case_ids]

@@ -62,7 +62,7 @@ def cases(session: Session, release: int) -> list[CaseState]:
             name=case.name,
             description=case.description,
             alt=case.alt,
-            folder=paths[node],
+            folder=paths[node_id],
             tag=case.tag,
             automated=case.automated,
             script=case.script_name,
@@ -71,7 +71,7 @@ def cases(session: Session, release: int) -> list[CaseState]:
             steps=tuple(steps[case.id]),
             properties=dict(case.properties),
         )
-        for case, node in rows
+        for case, node_id in rows
     ]
 
 

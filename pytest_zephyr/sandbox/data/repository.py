@@ -49,9 +49,9 @@ def next_testcase_id(session: Session) -> int:
 def known_testcases(session: Session, testcase_ids: Iterable[int]) -> dict[int, Case]:
     """Return the newest version of each test case that exists, by visible id."""
     newest: dict[int, Case] = {}
-    for some in chunks(set(testcase_ids)):
+    for chunk in chunks(set(testcase_ids)):
         rows = session.scalars(
-            select(Case).where(Case.testcase_id.in_(some)).order_by(Case.version)
+            select(Case).where(Case.testcase_id.in_(chunk)).order_by(Case.version)
         )
         newest.update((case.testcase_id, case) for case in rows)
     return newest
@@ -130,8 +130,8 @@ def versions_in(session: Session, node_id: int) -> list[int]:
 
 def remove_placements(session: Session, node: Node, ids: Iterable[int]) -> None:
     """Remove placements from *node*, and test cases that are then in no folder."""
-    for some in chunks(ids):
-        chosen = Placement.node_id == node.id, Placement.id.in_(some)
+    for chunk in chunks(ids):
+        chosen = Placement.node_id == node.id, Placement.id.in_(chunk)
         version_ids = list(session.scalars(select(Placement.case_id).where(*chosen)))
         session.execute(delete(Placement).where(*chosen))
         _remove_unplaced(session, version_ids)
@@ -149,10 +149,10 @@ def remove_folder(session: Session, node: Node) -> None:
 def _remove_unplaced(session: Session, version_ids: Iterable[int]) -> None:
     """Remove the test cases of *version_ids* that have no version in a folder."""
     placed = select(Case.testcase_id).join(Placement)
-    for some in chunks(version_ids):
+    for chunk in chunks(version_ids):
         gone = session.scalars(
             select(Case.testcase_id)
-            .where(Case.id.in_(some), Case.testcase_id.not_in(placed))
+            .where(Case.id.in_(chunk), Case.testcase_id.not_in(placed))
             .distinct()
         ).all()
         for table, condition in (
@@ -183,12 +183,12 @@ def new_version(session: Session, case: Case) -> Case:
         copy.id,
         [
             {
-                "orderId": s.order_id,
-                "step": s.text,
-                "data": s.data,
-                "result": s.expected,
+                "orderId": step.order_id,
+                "step": step.text,
+                "data": step.data,
+                "result": step.expected,
             }
-            for s in steps_of(session, case.id)
+            for step in steps_of(session, case.id)
         ],
     )
     for placement in session.scalars(

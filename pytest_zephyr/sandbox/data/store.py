@@ -79,16 +79,16 @@ class Store:
         return value or ""
 
     def add_user(
-        self, username: str, password: str, *, permissions: bool = True
+        self, username: str, password: str, *, has_permissions: bool = True
     ) -> tuple[int, str]:
         """Add a user with an API token; return the user's id and the token.
 
-        Without *permissions*, the user may only log in and read ``/user/current``;
+        Without permissions, the user may only log in and read ``/user/current``;
         other calls answer 403.
         """
         with self.database.writing() as session:
             return seeding.add_user(
-                session, username, password, has_permissions=permissions
+                session, username, password, has_permissions=has_permissions
             )
 
     def expire_cookies(self) -> None:

@@ -52,9 +52,9 @@ def planning_json(session: Session, query: Any) -> list[dict[str, Any]]:
     placements = lists.placements_json(session, query)
     scheduled = {
         execution["tcrTreeTestcase"]["id"]: execution
-        for some in chunks(row["id"] for row in placements)
+        for chunk in chunks(row["id"] for row in placements)
         for execution in lists.executions_json(
-            session, lists.executions_query().where(Placement.id.in_(some))
+            session, lists.executions_query().where(Placement.id.in_(chunk))
         )
     }
     return [
@@ -100,7 +100,7 @@ def add_by_tree(phase_id: int, node_id: int) -> Response:
             phase,
             planning.phase_node(session, phase, node_id),
             selections,
-            hierarchy=wire.query_bool("includehierarchy"),
+            with_folders=wire.query_bool("includehierarchy"),
         )
     return wire.answer_text(f"{added} test cases added")
 

@@ -36,8 +36,8 @@ def release(release_id: int) -> Response:
     mapped = Requirement.id.in_(select(RequirementLink.requirement_id))
     with wire.reading() as session:
         get(session, Release, release_id)
-        requirements = lists.count_rows(session, requirements_query)
-        covered = lists.count_rows(session, requirements_query.where(mapped))
+        requirement_count = lists.count_rows(session, requirements_query)
+        covered_count = lists.count_rows(session, requirements_query.where(mapped))
         cases = lists.placements_query().where(here, Node.phase_id.is_(None))
         defects = session.scalars(
             select(Defect.key)
@@ -50,9 +50,9 @@ def release(release_id: int) -> Response:
         return wire.answer(
             {
                 "requirement": {
-                    "totalRequirementCount": requirements,
-                    "mappedRequirementCount": covered,
-                    "unmappedRequirementCount": requirements - covered,
+                    "totalRequirementCount": requirement_count,
+                    "mappedRequirementCount": covered_count,
+                    "unmappedRequirementCount": requirement_count - covered_count,
                 },
                 "testcase": {"totalTestcaseCount": lists.count_rows(session, cases)},
                 "execution": {
@@ -77,17 +77,19 @@ def project(project_id: int) -> Response:
     releases = select(Release).where(Release.project_id == project_id)
     with wire.reading() as session:
         get(session, Project, project_id)
-        cases = _count_cases(session, here)
-        automated = _count_cases(session, here, Case.automated)
+        case_count = _count_cases(session, here)
+        automated_count = _count_cases(session, here, Case.automated)
         return wire.answer(
             {
-                "testcaseCount": cases,
+                "testcaseCount": case_count,
                 "executionCount": lists.count_rows(
                     session, lists.executions_query().where(here)
                 ),
-                "automatedTestCaseCount": automated,
-                "manualTestCaseCount": cases - automated,
-                "automationPercentage": round(100 * automated / cases) if cases else 0,
+                "automatedTestCaseCount": automated_count,
+                "manualTestCaseCount": case_count - automated_count,
+                "automationPercentage": round(100 * automated_count / case_count)
+                if case_count
+                else 0,
                 "teamCount": lists.count_rows(session, select(User)),
                 "totalReleaseCount": lists.count_rows(session, releases),
                 "visibleReleaseCount": lists.count_rows(
