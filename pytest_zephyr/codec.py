@@ -65,7 +65,7 @@ def to_json(value: object) -> Any:
             for name, default in _defaults(kind)
             if (content := getattr(value, name)) != default
         }
-    if isinstance(value, (list, tuple, set, frozenset)):
+    if isinstance(value, (list, tuple, frozenset)):
         return list(map(to_json, value))
     if isinstance(value, Mapping):
         pairs = [(to_json(key), to_json(content)) for key, content in value.items()]
@@ -107,7 +107,7 @@ def reader(kind: Any) -> Reader:
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if isinstance(kind, typing.NewType):
         return reader(kind.__supertype__)
-    if kind in (Any, object) or origin is typing.Literal:
+    if kind is Any or origin is typing.Literal:
         return lambda data: data
     if origin in (typing.Union, types.UnionType):
         return _union_reader(args)

@@ -168,8 +168,8 @@ def decode(line: bytes) -> Message:
         document = json.loads(line)
         message: Message = codec.reader(_KINDS[document["kind"]])(document)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        # The line may have a credential, and the text or an attribute of the original
-        # error a part of the line, so only the type of the error goes on.
+        # The line may have a credential, and the original error a part of the line. So
+        # only the type of that error is passed on.
         kind = type(error).__name__
         raise ProtocolError(f"no message of version {VERSION}: {kind}") from None
     return message

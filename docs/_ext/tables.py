@@ -162,7 +162,7 @@ def ci_variables() -> Iterator[str]:
         if fact == "run_key":
             add(title, "BUILD_NUMBER", of="TEAMCITY_")
         if fact == "job_url":
-            for base, path in ci._JOB_PAGES:
+            for base, path in ci._RUN_PAGES:
                 add(title, base, *re.findall(r"{(\w+)}", path), of=base)
     add("Attempt of the job", "CI_JOB_NAME")
     add("Summary of the job and annotations", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY")

@@ -1,7 +1,7 @@
 """Find and read the ini files of pytest without pytest.
 
-Names and order are those of pytest's own search; the first file with a section for
-pytest counts.
+Names and order are those of pytest's own search. The first file counts that has a section
+for pytest, or that only pytest reads, such as ``pytest.ini``.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 def _ini(text: str, path: Path) -> dict[str, Any] | None:
     parser = configparser.ConfigParser(
-        interpolation=None, strict=False, default_section="\0", delimiters=("=", ":")
+        interpolation=None, strict=False, default_section="\0"
     )
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read_string(text, str(path))

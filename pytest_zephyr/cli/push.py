@@ -141,7 +141,8 @@ def _settings_of(
 ) -> Settings | errors.SettingsError:
     """Return the settings of a run, or the error if those in its journal are invalid.
 
-    Raises SettingsError if settings from elsewhere are invalid.
+    Raises SettingsError if settings from elsewhere are invalid, if one is missing, or if
+    the credential may not be sent to the server.
     """
     try:
         settings = common.settings_of(option_sources, run)

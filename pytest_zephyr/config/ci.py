@@ -46,8 +46,8 @@ _VARIABLES: Mapping[Fact, str] = {
     "attempt": "GITHUB_RUN_ATTEMPT SYSTEM_JOBATTEMPT CI_JOB_ID",
 }
 
-#: The variable with the address of a service, and the path of the page of a job there.
-_JOB_PAGES = (
+#: The variable with the address of a service, and the path of the page of a run there.
+_RUN_PAGES = (
     ("GITHUB_SERVER_URL", "/{GITHUB_REPOSITORY}/actions/runs/{GITHUB_RUN_ID}"),
     (
         "SYSTEM_COLLECTIONURI",
@@ -84,9 +84,9 @@ def attempt(environ: Mapping[str, str]) -> int:
 
 
 def job_url(environ: Mapping[str, str]) -> str:
-    """Return the address of the page of the job, empty if there is none."""
+    """Return the address of the page of the job or its run, empty if there is none."""
     url = find(environ, "job_url")
-    for base, path in _JOB_PAGES:
+    for base, path in _RUN_PAGES:
         names = re.findall(r"{(\w+)}", path)
         if not url and all(map(environ.get, (base, *names))):
             values = {name: quote(environ[name], safe="/") for name in names}

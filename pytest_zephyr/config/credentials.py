@@ -80,8 +80,8 @@ def _token_credential(
     # With such a character, requests sends a wrong token, or shows it in an error.
     if not text.isascii() or not text.isprintable() or " " in text:
         raise SettingsError(
-            f"the token in {place} has a space, a line break or a character outside"
-            f" ASCII, so it is not a token. Copy it again."
+            f"the token in {place} has a space, a line break or another character that"
+            f" no token has. Copy it again."
         )
     return Credential("token", place, secret=Secret(text))
 
@@ -101,7 +101,10 @@ def _password_credential(
     if not username and not password:
         return None
     problems = []
-    advice = f"which {kind} login cannot send. Use an API token: set ZEPHYR_TOKEN."
+    advice = (
+        f"which {kind} login cannot send. Use an API token: set ZEPHYR_TOKEN, and"
+        f" zephyr_auth to token."
+    )
     for name, text in (("ZEPHYR_USERNAME", username), ("ZEPHYR_PASSWORD", password)):
         if not text:
             problems.append(

@@ -85,7 +85,7 @@ _SECRET_NAME = re.compile(
     r"TOKEN|SECRET|PASS|PWD|KEY|AUTH|CRED|COOKIE|JWT|URL|URI|PROXY|DSN", re.IGNORECASE
 )
 
-#: What their digest has in place of the name of a variable, also in messages.
+#: The name of their common digest, which messages show.
 _SECRETS_NAME = "(one that may hold a secret)"
 
 

@@ -174,8 +174,8 @@ def proxy(text: str) -> str:
     parts = _split(text)
     schemes = {"http", "https", "socks5", "socks5h"}
     if parts is None or parts.scheme not in schemes or not parts.hostname:
-        bare = "://" not in text and "@" not in text and text
-        hint = f". Did you mean http://{bare}?" if bare else ""
+        is_bare = "://" not in text and "@" not in text
+        hint = f". Did you mean http://{text}?" if is_bare else ""
         raise InvalidValue(
             f"expected http://host:port, or https, socks5 or socks5h in its place{hint}"
         )

@@ -1,4 +1,4 @@
-"""Fill the placeholders in names: `{date}`, `{build}`, `{env:NAME}` and others."""
+"""Fill the placeholders in names and paths: `{date}`, `{build}`, `{env:NAME}` and others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_zephyr.errors import InvalidValue
 from pytest_zephyr.text import did_you_mean
 
 
-#: The placeholders that a name may have.
+#: The placeholders that a name or a path may have.
 PLACEHOLDERS = ("date", "time", "build", "branch", "commit", "run", "env:NAME")
 
 _CREDENTIAL_VARIABLES = set(map(table.env_of, table.REFUSED_OPTIONS))

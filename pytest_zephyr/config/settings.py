@@ -99,11 +99,11 @@ class Settings:
     """Every value that a run or a push needs to report results.
 
     *sources* maps the name of an option to where its value came from, *texts* to its text
-    there, in which placeholders are not filled; a name in a journal has none, and is
-    without its ``name:``. *config_file* is the ini file that a command to paste must name with ``-c``,
-    `None` if the command finds it. *pushing* says that the flags are those of a push,
-    which no journal stores. *embedded* says that the server is the embedded one. Times
-    are in seconds.
+    there, with placeholders that are not filled. The text of a name in a journal has no
+    placeholders, and no ``name:`` before it. *config_file* is the ini file that a command
+    to paste must name with ``-c``, `None` if the command finds it. *pushing* says that the
+    flags are those of a push, which no journal stores. *embedded* says that the server is
+    the embedded one. Times are in seconds.
     """
 
     url: str | None
@@ -174,8 +174,8 @@ class Settings:
     def target_path(self, found_names: Mapping[str, str] | None = None) -> str:
         """Return the project, release, cycle and phase that are set, for messages.
 
-        Each is a name, also of *found_names*, which the server has for ids; without a
-        name it is an id.
+        Each is shown by its name in *found_names*, which are from the server, otherwise
+        by its name in the settings, or by its id.
         """
         names = found_names or {}
         refs: dict[str, Ref | None] = {

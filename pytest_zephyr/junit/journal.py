@@ -168,11 +168,12 @@ class Importer:
         names = test.full_name, f"{test.classname}.{test.name}"
         if mapped := self.case_map.cases_of(test.full_name, names):
             return mapped
-        for name in (test.name, test.classname) if self._pattern else ():
-            matches = re.finditer(self._pattern or "", name)
-            texts = (match[min(match.re.groups, 1)] or "" for match in matches)
-            if cases := self._ids.parse(",".join(texts)):
-                break
+        if self._pattern is not None:
+            for name in (test.name, test.classname):
+                matches = self._pattern.finditer(name)
+                texts = (match[min(match.re.groups, 1)] or "" for match in matches)
+                if cases := self._ids.parse(",".join(texts)):
+                    break
         return cases
 
     def _evidence(

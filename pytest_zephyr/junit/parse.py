@@ -292,6 +292,7 @@ def read(path: Path, max_output: int) -> Iterator[TestElement]:
     try:
         # The parser knows few encodings and fails at an invalid byte, so it gets text.
         with path.open(encoding=_encoding(path), errors="replace", newline="") as file:
+            # Otherwise the parser accepts an empty file.
             parser.feed("")
             position: object = None
             chunks_in_tag = 0

@@ -222,7 +222,7 @@ def decide(
     new_tag = tags.Tag(
         result.run_digest, max(min(result.at, rules.now), tag.at), findings
     )
-    if severity(verdict) == result.status.severity or rules.force:
+    if severity(verdict) == severity(result.status.id) or rules.force:
         return _change_to_write(result, execution, str(new_tag), rules.notes_limit)
     has_verdict = severity(execution.status_id) == severity(verdict)
     if has_verdict and not written and set(findings) == set(tag.findings):

@@ -106,7 +106,7 @@ class Evidence:
     left_out: tuple[LeftOutItem, ...] = ()
 
     def __bool__(self) -> bool:
-        return self is not NO_EVIDENCE and self != NO_EVIDENCE
+        return self != NO_EVIDENCE
 
 
 NO_EVIDENCE = Evidence()
@@ -127,8 +127,6 @@ def gather(evidence_values: Iterable[EvidenceValue]) -> Evidence:
         elif isinstance(value, Field):
             key = value.name
         by_kind[type(value)][key] = value
-    if not any(by_kind.values()):
-        return NO_EVIDENCE
     return Evidence(
         comments=tuple(each.text for each in by_kind[Comment].values()),
         defects=tuple(each.key for each in by_kind[Defect].values()),

@@ -40,7 +40,8 @@ _OWN_FIRST_LINE = re.compile(
     rf"(?: after \d+ attempts)?(?: - .*)?)(?:\n|$)"
 )
 
-#: How many characters failures get at least, even if other lines fill the notes.
+#: How many characters are kept for failures if other lines fill the notes, but at most
+#: half of the notes.
 _MIN_FAILURES_LENGTH = 200
 
 #: The notes of a result of another job whose own notes were overwritten.
@@ -247,7 +248,7 @@ def _printable(text: str) -> str:
 
 
 def fit(text: str, limit: int) -> str:
-    """Cut *text* from its middle to at most *limit* characters, never inside an escape."""
+    """Shorten *text* to *limit* characters by a cut in its middle, not inside an escape."""
     if len(text) <= limit:
         return text
     note = _CUT.format(len(text))

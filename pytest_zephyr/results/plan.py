@@ -29,8 +29,7 @@ class CaseResult:
     the result is *uncertain* if the problem is a damaged journal. *milliseconds* is the
     duration of all tests, *at* the end of the last one in milliseconds since the epoch.
     *notes* is `None` if the notes must not change; *notes_options* say how they are
-    written. *status_ids* are those of *nodes*, empty if all of them are
-    that of the test case.
+    written. *status_ids* has the id of each node's status, empty if it has none.
     """
 
     case: CaseRef
@@ -42,7 +41,7 @@ class CaseResult:
     notes: str | None
     nodes: tuple[NodeResult, ...]
     notes_options: NotesOptions
-    status_ids: tuple[str, ...] = ()
+    status_ids: tuple[str, ...]
     uncertain: bool = False
 
     @property
@@ -65,8 +64,7 @@ class CaseResult:
         partial = {node.origin.session for node in self.nodes if not node.ran}
         partial.update(incomplete)
         by_session: dict[str, OwnFinding] = {}
-        default = (self.status.id if self.status else "",) * len(self.nodes)
-        for node, status_id in zip(self.nodes, self.status_ids or default, strict=True):
+        for node, status_id in zip(self.nodes, self.status_ids, strict=True):
             if not node.ran or not status_id:
                 continue
             origin, at = node.origin, node.at
@@ -158,7 +156,6 @@ def _case_result(
     )
     choice, outcome = choices[worst], nodes[worst].outcome
     notes_options = rules_of[worst].notes_options
-    status_ids = [each.status.id if each.status else "" for each in choices]
     doubt = "" if choice.problem else _doubt(nodes, choice)
     return CaseResult(
         case=case,
@@ -171,7 +168,7 @@ def _case_result(
         notes=write_notes(nodes, outcome, notes_options),
         nodes=tuple(nodes),
         notes_options=notes_options,
-        status_ids=() if len(set(status_ids)) == 1 else tuple(status_ids),
+        status_ids=tuple(each.status.id if each.status else "" for each in choices),
         uncertain=bool(doubt),
     )
 
@@ -196,5 +193,5 @@ def _weight(outcome: Outcome, choice: Choice) -> tuple[int, int, int]:
         # A better outcome must not hide one whose status is invalid.
         status_rank = 4 if outcome.is_failure else 1
     else:
-        status_rank = choice.status.severity if choice.status else -1
+        status_rank = severity(choice.status.id) if choice.status else -1
     return int(outcome.ran and status_rank >= 0), status_rank, outcome.rank

@@ -1,8 +1,8 @@
 """Records of tests as plain values, and the result that follows from them.
 
-The *nodeid* of a record is pytest's node id of the test. If that has secret parameters they
-are hidden in it, and if several tests of a session have the same one they are numbered, so
-that it stands for one test. JUnit XML has the full names of tests instead.
+The *nodeid* of a record is pytest's node id of the test, with secret parameters hidden. If
+several tests of a session have the same node id, a number is added to it, so that each
+node id stands for one test. For JUnit XML it is the full name of the test.
 """
 
 from __future__ import annotations

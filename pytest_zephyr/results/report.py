@@ -1,7 +1,7 @@
 """Renders and writes report files: the outcome of each test case, as JSON or Markdown.
 
-``docs/report.schema.json`` describes the JSON. They are made piece by piece, because a
-run may have many test cases.
+``docs/report.schema.json`` describes the JSON. A report is made piece by piece, because
+a run may have many test cases.
 """
 
 from __future__ import annotations

@@ -41,10 +41,6 @@ class Status:
     name: str
     active: bool = True
 
-    @property
-    def severity(self) -> int:
-        return severity(self.id)
-
 
 def severity(status_id: str) -> int:
     """Return the rank of a status: Fail is highest, then Blocked, others, and Pass."""

@@ -60,6 +60,9 @@ def result(
         "notes_options": NotesOptions(),
         **values,
     }
+    fields.setdefault(
+        "status_ids", (status.id if status else "",) * len(fields["nodes"])
+    )
     return CaseResult(case=case, status=status, **fields)
 
 

@@ -125,16 +125,16 @@ def test_only_a_flag_makes_a_file_override_the_environment(token_file, place, to
         pytest.param(b" \n", "is empty.", id="blank"),
         pytest.param(b"\xff\xfe\x00", "cannot be read: it is not text.", id="binary"),
         pytest.param(
-            f"{SECRET} x".encode(), "it is not a token. Copy it again.", id="space"
+            f"{SECRET} x".encode(), "that no token has. Copy it again.", id="space"
         ),
         pytest.param(
-            f"{SECRET}\nx".encode(), "it is not a token. Copy it again.", id="two lines"
+            f"{SECRET}\nx".encode(), "that no token has. Copy it again.", id="two lines"
         ),
         pytest.param(
-            f"{SECRET}ü".encode(), "it is not a token. Copy it again.", id="non-ASCII"
+            f"{SECRET}ü".encode(), "that no token has. Copy it again.", id="non-ASCII"
         ),
         pytest.param(
-            f"{SECRET}\x07x".encode(), "it is not a token. Copy it again.", id="control"
+            f"{SECRET}\x07x".encode(), "that no token has. Copy it again.", id="control"
         ),
     ],
 )
@@ -202,7 +202,7 @@ def test_a_token_that_cannot_be_sent_is_rejected_without_showing_it(token):
         pytest.param(
             "adä",
             SECRET,
-            ["Use an API token: set ZEPHYR_TOKEN."],
+            ["Use an API token: set ZEPHYR_TOKEN"],
             id="user outside ASCII",
         ),
         pytest.param(
@@ -243,7 +243,7 @@ def test_characters_outside_ascii_need_a_token(kind):
 
     assert message == (
         f"ZEPHYR_PASSWORD has a character outside ASCII, which {kind} login cannot send."
-        f" Use an API token: set ZEPHYR_TOKEN."
+        f" Use an API token: set ZEPHYR_TOKEN, and zephyr_auth to token."
     )
 
 
@@ -265,7 +265,7 @@ def test_a_token_may_come_through_a_pipe(tmp_path):
 
 @posix
 def test_an_endless_token_file_is_an_error():
-    assert "is not a token" in error_message({"token_file": "/dev/zero"})
+    assert "that no token has" in error_message({"token_file": "/dev/zero"})
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.results.status import Choice
 from pytest_zephyr.results.status import choices
 from pytest_zephyr.results.status import DEFAULT_MAP
+from pytest_zephyr.results.status import severity
 from pytest_zephyr.results.status import Status
 from pytest_zephyr.results.status import STOCK
 from tests.unit.make import BLOCKED
@@ -127,7 +128,7 @@ def test_an_inactive_status_is_a_problem_of_its_outcome_only():
 )
 def test_fail_is_worst_and_pass_is_best(worse, better):
     """Fail is followed by Blocked, then by any other status, then by Pass."""
-    assert worse.severity > better.severity
+    assert severity(worse.id) > severity(better.id)
 
 
 @deterministic
