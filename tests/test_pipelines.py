@@ -170,7 +170,7 @@ class Runner:
             if "ZEPHYR_URL" in step.env:
                 assert SERVER in step.env["ZEPHYR_URL"]
                 env["ZEPHYR_URL"] = self.target.sandbox.url
-                # In GitLab and Jenkins a recipe does not name the secret.
+                # GitLab sets the secret by itself, and Jenkins looks it up.
                 env["ZEPHYR_TOKEN"] = self.target.sandbox.token
             yield subprocess.run(
                 ["bash", "-e", "-c", fill(step.script)],
@@ -186,6 +186,7 @@ class Runner:
 def runner_for(
     tmp_path: Path, tools: Path, target: SandboxTarget
 ) -> Callable[[Path], Runner]:
+    """Return a function that makes a runner for a recipe."""
     return lambda recipe: Runner(tmp_path, tools, target, recipe.stem.partition("-")[0])
 
 

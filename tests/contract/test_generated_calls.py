@@ -26,7 +26,7 @@ MAX_EXAMPLES = 4
 checks = pytest.importorskip("schemathesis.specs.openapi.checks")
 CHECKS = [checks.content_type_conformance, checks.response_schema_conformance]
 
-# The known id for each name of an id in a path, a query or a body.
+# The attribute of `KnownIds` for each name of an id in a path, a query or a body.
 KNOWN_ID_NAMES = {
     "projectid": "project",
     "releaseid": "release",

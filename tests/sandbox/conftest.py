@@ -50,13 +50,17 @@ class Api:
         return uploads
 
     def attach(
-        self, upload: dict[str, Any], item: int, kind: str = "releaseTestSchedule"
+        self,
+        upload: dict[str, Any],
+        item_id: int,
+        item_type: str = "releaseTestSchedule",
     ) -> requests.Response:
+        """Attach an uploaded file to an item, by default to an execution."""
         row = {
             "name": upload["fileName"],
             "contentType": upload["contentType"],
-            "itemType": kind,
-            "itemId": item,
+            "itemType": item_type,
+            "itemId": item_id,
             "tempPath": upload["tempFilePath"],
         }
         return self.post("/attachment/list", json=[row])
@@ -84,7 +88,7 @@ def api(sandbox: Sandbox) -> Iterator[Api]:
 
 @pytest.fixture
 def target(sandbox: Sandbox) -> SandboxTarget:
-    """A phase from 10 to 20 November 2026, in a release of that month."""
+    """Return a phase from 10 to 20 November 2026, in a release of that month."""
     store = sandbox.store
     project = store.add_project("Shop")
     release = store.add_release(
@@ -100,4 +104,5 @@ def target(sandbox: Sandbox) -> SandboxTarget:
 
 @pytest.fixture
 def tester(sandbox: Sandbox) -> int:
+    """Return the id of the first user."""
     return sandbox.store.user.id

@@ -14,7 +14,7 @@ from tests.sandbox.conftest import Api
 
 @pytest.fixture
 def executions(sandbox: Sandbox, target: SandboxTarget) -> list[int]:
-    """Executions of the cases 1, 2 and 3."""
+    """Assign the cases 1, 2 and 3, and return the ids of their executions."""
     sandbox.store.schedule_all(target.phase, [1, 2, 3])
     return [row.id for row in sandbox.store.executions(target.phase)]
 

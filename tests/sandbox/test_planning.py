@@ -14,14 +14,14 @@ from tests.sandbox.conftest import Api
 
 @pytest.fixture
 def root(api: Api, target: SandboxTarget) -> int:
-    """Root node of the phase."""
+    """Return the id of the root node of the phase."""
     node: int = api.get(f"/assignmenttree/{target.phase}").json()["id"]
     return node
 
 
 @pytest.fixture
 def folder(sandbox: Sandbox, target: SandboxTarget) -> int:
-    """Repository folder with the cases 101, 102 and 103."""
+    """Return the id of a repository folder with the cases 101, 102 and 103."""
     folder = sandbox.store.add_folder(target.release, "Login")
     for testcase_id in (101, 102, 103):
         sandbox.store.add_case(target.release, testcase_id=testcase_id, folder=folder)
@@ -30,6 +30,7 @@ def folder(sandbox: Sandbox, target: SandboxTarget) -> int:
 
 @pytest.fixture
 def cases(api: Api, folder: int) -> list[dict[str, Any]]:
+    """Return the placements in *folder* as the API answers them."""
     return api.results(f"/testcase/tree/{folder}")
 
 
@@ -117,7 +118,7 @@ def test_other_ids_than_version_ids_add_nothing(
     assert sandbox.store.placed_ids(target.phase) == []
 
 
-def test_a_case_that_is_added_twice_is_there_twice(
+def test_a_case_that_is_added_twice_is_in_the_phase_twice(
     sandbox: Sandbox,
     api: Api,
     target: SandboxTarget,

@@ -12,7 +12,7 @@ from tests.conftest import SandboxTarget
 from tests.sandbox.conftest import Api
 
 
-def test_users_are_read_one_by_one_and_all(
+def test_one_user_and_all_users_are_read(
     sandbox: Sandbox, api: Api, target: SandboxTarget, tester: int
 ) -> None:
     """Every user is in every project."""
@@ -107,7 +107,7 @@ def test_release_is_created_with_text_dates(
 
 @pytest.fixture
 def tree(sandbox: Sandbox, target: SandboxTarget) -> tuple[int, int, int]:
-    """Ids of a root folder, its child, and the child of that."""
+    """Return the ids of a root folder, of its child, and of the child of that."""
     store = sandbox.store
     root = store.add_folder(target.release, "Root")
     child = store.add_folder(target.release, "Child", parent=root)

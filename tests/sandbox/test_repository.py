@@ -13,6 +13,7 @@ from tests.sandbox.conftest import Api
 
 @pytest.fixture
 def folder(sandbox: Sandbox, target: SandboxTarget) -> int:
+    """Return the id of an empty folder of the repository."""
     return sandbox.store.add_folder(target.release, "Automation")
 
 

@@ -13,13 +13,14 @@ from tests.sandbox.conftest import Api
 
 @pytest.fixture
 def execution(sandbox: Sandbox, target: SandboxTarget) -> int:
-    """Execution of case 7, which has two steps."""
+    """Assign case 7, which has two steps, and return the id of its execution."""
     store = sandbox.store
     store.add_case(target.release, testcase_id=7, steps=["Open", "Log in"])
     return store.schedule(target.phase, 7)
 
 
 def version_of(api: Api, execution: int) -> int:
+    """Return the version id of the test case of an execution."""
     row = api.get(f"/execution/{execution}").json()
     version: int = row["tcrTreeTestcase"]["testcase"]["id"]
     return version
