@@ -319,7 +319,7 @@ def _note_doubts(
         for nodeid in tests:
             doubts.setdefault(nodeid, f"{line} cannot be read")
     for node in nodes:
-        node.doubt = doubts.get(node.nodeid, "")
+        node.doubt = doubts.get(node.nodeid, node.doubt)
 
 
 def _shift_times(nodes: Iterable[NodeResult], offset: int) -> None:
