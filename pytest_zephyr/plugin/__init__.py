@@ -27,21 +27,19 @@ if TYPE_CHECKING:
     Cases = int | str | Iterable[int | str] | pytest.MarkDecorator | None
 
 
-#: Keyword arguments of a flag without a value; `const` is added for each flag.
-_SWITCH = {"action": "store_const"}
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("zephyr", "Zephyr Enterprise")
     for name, text, metavar, _default in table.ROWS:
         if metavar is not None:
-            kwargs = {"metavar": metavar} if metavar else {**_SWITCH, "const": "true"}
+            kwargs = {"action": "store_const", "const": "true"}
+            if metavar:
+                kwargs = {"metavar": metavar}
             flag, dest = table.flag_of(name), table.ini_of(name)
             group.addoption(flag, dest=dest, help=text, **kwargs)
         if name not in table.NO_INI:
             parser.addini(table.ini_of(name), text, default=None)
-    off = {"help": "Do not report this run", "const": "false", **_SWITCH}
-    group.addoption("--no-zephyr", dest="zephyr", **off)
+    off = {"action": "store_const", "const": "false"}
+    group.addoption("--no-zephyr", dest="zephyr", help="Do not report this run", **off)
     for name in table.REFUSED_OPTIONS:
         reject = partial(_reject_flag, name)
         group.addoption(table.flag_of(name), type=reject, help=argparse.SUPPRESS)

@@ -103,11 +103,11 @@ class CollectCheck:
             (counts["ambiguous"], "ambiguous"),
         )
         parts = [f"{count} {what}" for count, what in kinds if count]
-        is_right = not any(line.is_problem for line in self.lines)
+        has_problem = any(line.is_problem for line in self.lines)
         self._insert_counts(
             session,
             ", ".join(parts),
-            "success" if with_execution and is_right else "info",
+            "success" if with_execution and not has_problem else "info",
         )
 
     def _read_markers(self, session: pytest.Session) -> None:

@@ -216,8 +216,8 @@ class ZephyrRecord(Zephyr):
     """One report of a test, before it is written to the journal.
 
     The hook ``pytest_zephyr_record`` gets one for setup, call and teardown of each test.
-    The record has the methods of `Zephyr`. The hook may change its *text*; *nodeid*,
-    *when* and *outcome* are only for reading::
+    The record has the methods of `Zephyr`. The hook may change the *text* of a failure;
+    *nodeid*, *when* and *outcome* are only for reading::
 
         def pytest_zephyr_record(item, record: ZephyrRecord):
             if record.failed and record.when == "call":

@@ -78,10 +78,9 @@ class MissingCreator:
             creations.additions += [
                 p for c, p in by_case.items() if c not in with_execution
             ]
-        if missing:
-            # A test case to add may be so new that a search does not show it yet.
-            cases = [each.case for each in missing]
-            snapshot.look_up(self._client, cases, thorough=may_create)
+        # A test case to add may be so new that a search does not show it yet.
+        cases = [each.case for each in missing]
+        snapshot.look_up(self._client, cases, thorough=may_create)
         if may_create:
             snapshot.read_phase(self._client)
         for result in missing:

@@ -49,8 +49,8 @@ class Planner:
     def settings_of(self, node: NodeResult) -> Settings:
         return self._by_session.get(node.origin.session, self._main)
 
-    def rules_of(self, session: str) -> Rules:
-        return self._rules.get(session, self._main_rules)
+    def rules_of(self, node: NodeResult) -> Rules:
+        return self._rules.get(node.origin.session, self._main_rules)
 
     def plan(self, nodes: Iterable[NodeResult]) -> Plan:
         """Return the plan for *nodes*, built again only if something has changed."""

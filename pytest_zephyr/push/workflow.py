@@ -71,11 +71,9 @@ def push(
         )
 
         def compare() -> None:
-            nodes = merged.nodes
-            if delivery.new_cases:
-                nodes = list(map(creator.with_new_case, nodes))
-            nodes = diff.by_visible_id(nodes, snapshot.executions)
-            delivery.results = planner.plan(nodes).results
+            nodes = map(creator.with_new_case, merged.nodes)
+            visible = diff.by_visible_id(nodes, snapshot.executions)
+            delivery.results = planner.plan(visible).results
             delivery.changes = diff.compute(
                 delivery.results,
                 snapshot.executions,
@@ -125,7 +123,7 @@ def _expected_delivery(planner: Planner, nodes: Sequence[NodeResult]) -> Deliver
         if settings.unmapped in {"warn", "error"} and node.unmarked:
             delivery.unmapped.append(node.title)
             delivery.unmapped_is_error |= settings.unmapped == "error"
-        choice = planner.rules_of(node.origin.session).choices[node.outcome]
+        choice = planner.rules_of(node).choices[node.outcome]
         creates_case = settings.unmapped == "create" and not choice.is_skipped
         if creates_case and node.new is not None:
             tests = delivery.new_cases.setdefault(
