@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     if args.db is None or not database.parent.is_dir():
         make_directory(database.parent)
     is_new = not database.exists()
-    # End as after Ctrl-C.
+    # SIGTERM ends it as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     advice = "Choose another with --db, or rename it."
     sandbox = embedded.start(database, advice, args.port)
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         say(f"Zephyr sandbox at {sandbox.url}, database {database}")
         for line in _introduction(sandbox, contents):
             say(line)
-        # An event or a lock is no place to wait: Ctrl-C may come while it changes hands.
+        # Not a wait for an event: Ctrl-C could interrupt the code that takes its lock.
         while True:
             time.sleep(1)
     return common.OK

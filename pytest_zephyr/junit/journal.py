@@ -80,9 +80,9 @@ class Importer:
         )
 
     def write(self, files: Sequence[Path], header: journal_format.Header) -> Path:
-        """Write the results of *files* to a journal, unless there is one; return its path.
+        """Return the path of the journal with the results of *files*.
 
-        Raises JunitError.
+        It is written if it does not exist. Raises JunitError.
         """
         directory, digest = self._settings.journal, self._digest(files, header)
         for path in directory.glob(f"*-{digest}{JOURNAL_SUFFIX}"):

@@ -94,9 +94,7 @@ def full_text(
     empty if there are no notes.
     """
     text = "".join(_compose(nodes, outcome, options, ()) or ())
-    # An escaped character has at most five characters, so most texts fit in any case.
-    fits = len(text) * 5 <= options.limit or len(escape(text)) <= options.limit
-    if fits and not always:
+    if len(escape(text)) <= options.limit and not always:
         return None
     steps = steps_of(_worst_first(nodes))
     return _printable("".join(_compose(nodes, outcome, options, steps) or ()))
@@ -141,13 +139,12 @@ def _count_line(nodes: Sequence[NodeResult], outcome: Outcome) -> str:
 def _needs_notes(
     nodes: Sequence[NodeResult], outcome: Outcome, comment: CommentMode
 ) -> bool:
-    return comment == "always" or (
-        comment == "failed"
-        and (
-            outcome.is_failure
-            or outcome in {Outcome.XFAILED, Outcome.XPASSED}
-            or any(node.attempts > 1 or node.outcome.is_failure for node in nodes)
-        )
+    if comment != "failed":
+        return comment == "always"
+    return (
+        outcome.is_failure
+        or outcome in {Outcome.XFAILED, Outcome.XPASSED}
+        or any(node.attempts > 1 or node.outcome.is_failure for node in nodes)
     )
 
 
@@ -159,8 +156,6 @@ def _compose(
 ) -> tuple[str, str, str] | None:
     """Return the head, the failures and the foot; `None` for no notes."""
     is_full = _needs_notes(nodes, outcome, options.comment)
-    if not is_full and not steps and not any(node.evidence for node in nodes):
-        return None
     nodes = _worst_first(nodes)
     evidence_lines = [*_evidence_lines(nodes), *_step_lines(steps)]
     if not is_full and not evidence_lines:

@@ -100,8 +100,6 @@ class Item:
 
     @property
     def evidence_values(self) -> tuple[EvidenceValue, ...]:
-        if not (self.comment or self.defects or self.fields):
-            return ()
         comments = (Comment(self.comment),) if self.comment else ()
         fields = (Field(name, value) for name, value in self.fields)
         return (*comments, *map(Defect, self.defects), *fields)
