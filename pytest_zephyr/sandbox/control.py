@@ -44,7 +44,7 @@ routes = Blueprint("control", __name__)
 
 
 @routes.get("/sandbox")
-def page(error: str | None = None) -> str:
+def control_page(error: str | None = None) -> str:
     return render_template(
         "faults.html",
         faults=wire.faults().listed(),
@@ -85,7 +85,7 @@ def _change_by_form(change: Callable[[dict[str, str]], None]) -> Response:
     try:
         change(request.form.to_dict())
     except ApiError as error:
-        return Response(page(error.message), error.status)
+        return Response(control_page(error.message), error.status)
     return cast(Response, redirect("/sandbox/", 303))
 
 
@@ -106,7 +106,7 @@ def list_faults() -> Response:
 
 
 @routes.post("/sandbox/faults")
-def add() -> Response:
+def post_fault() -> Response:
     if request.is_json:
         add_fault(request.get_json())
         return list_faults()
@@ -118,13 +118,13 @@ def add_fault(given: Any) -> None:
 
 
 @routes.delete("/sandbox/faults")
-def clear() -> Response:
+def clear_faults() -> Response:
     wire.faults().clear()
     return wire.answer([])
 
 
 @routes.post("/sandbox/faults/clear")
-def clear_by_form() -> Response:
+def clear_faults_by_form() -> Response:
     wire.faults().clear()
     return cast(Response, redirect("/sandbox/", 303))
 

@@ -297,7 +297,7 @@ class _Server(ThreadedWSGIServer):
             connections = list(self._open)
         for connection in connections:
             with suppress(OSError):
-                # Wakes the thread that reads from it.
+                # This wakes the thread that reads from the connection.
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:

@@ -32,7 +32,7 @@ class UnsupportedCalls:
                 self._counts[call] += 1
 
     def listed(self) -> list[dict[str, str | int]]:
-        """Return each call and its count as JSON, in the order of their first use."""
+        """Return the calls and their counts as JSON, in the order they were first made."""
         with self._lock:
             return [
                 {"method": method, "path": path, "count": count}

@@ -1,4 +1,4 @@
-"""The SQLite file: connections, transactions and where ids begin."""
+"""The SQLite file: connections, transactions and the first id of each table."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ T = TypeVar("T", bound=Table)
 
 
 class Database:
-    """One SQLite file; every use is a session of its own, from any thread."""
+    """One SQLite file; any thread may open a session on it."""
 
     def __init__(self, path: Path) -> None:
         # The file holds credentials, so only its owner may read it.

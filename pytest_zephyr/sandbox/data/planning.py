@@ -127,8 +127,8 @@ def add_selected(
 ) -> int:
     """Put selected test cases of the repository into *target*; return how many.
 
-    If *with_folders* is true, they are put into copies of their folders below *target*, and a
-    selection without *only* includes the folders below its own.
+    If *with_folders* is true, they are put into copies of their folders below *target*,
+    and a selection without *only* includes the folders below its own.
     """
     check_free_form(phase)
     added = 0
@@ -184,7 +184,7 @@ def phase_folder(session: Session, target: Node, source_id: int) -> Node:
 
 
 def copy_tree(session: Session, phase: Phase, source: Node) -> None:
-    """Copy the test cases of *source* and of all folders below it into a phase."""
+    """Copy the test cases of *source*, and the folders below it, into a phase."""
     root = root_of(session, phase.id)
     root.description = source.description
     to_fill = [(source.id, root)]

@@ -1,4 +1,4 @@
-"""Filling a database: with what every sandbox begins with, and with what tests need."""
+"""Filling a database: what every sandbox begins with, and what a run or a test needs."""
 
 from __future__ import annotations
 

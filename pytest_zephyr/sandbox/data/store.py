@@ -48,7 +48,7 @@ T = TypeVar("T", bound=Table)
 
 
 class Store:
-    """The server's data; every method is one transaction, from any thread."""
+    """The server's data; every method is one transaction, and any thread may call it."""
 
     def __init__(self, path: Path | str) -> None:
         self.database = Database(Path(path))

@@ -93,9 +93,8 @@ def all_releases() -> Response:
 def create_release() -> Response:
     """Create a release.
 
-    On the real server a new release is locked for minutes. Here it is not; tests lock it
-    with `Store.lock_release`. Its dates may lie outside those of the project: what the
-    real server does then is not documented.
+    The real server locks it for minutes; here, tests do that with `Store.lock_release`.
+    Its dates may lie outside those of the project: the real rule is not documented.
     """
     given = wire.body_object()
     start, end = wire.read_date_fields(given, "release")
