@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from collections.abc import Iterable
 import traceback
 from typing import Any
 
@@ -14,6 +15,7 @@ from pytest_zephyr.journal.ledger import Memory
 from pytest_zephyr.push import workflow
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.results.jobs import MergedResults
+from pytest_zephyr.results.records import NodeResult
 from tests.client.servers import answer
 
 
@@ -34,14 +36,29 @@ def push(
     settings: Settings,
     memory: Memory,
     progress: Callable[..., None] = lambda *_progress: None,
-    **options: Any,
 ) -> Delivery:
-    """Push the results in *merged*, those of all sessions with the same *settings*."""
-    sessions = {node.origin.session for node in merged.nodes}
-    defaults = {"sessions_to_send": sessions, "settings_by_session": {}}
+    """Push all results in *merged*; the *settings* apply to each session."""
     return workflow.push(
-        merged, client, settings, memory, progress, **{**defaults, **options}
+        merged,
+        client,
+        settings,
+        memory,
+        progress,
+        sessions_to_send={node.origin.session for node in merged.nodes},
+        settings_by_session={},
     )
+
+
+def push_nodes(
+    settings: Settings,
+    nodes: Iterable[NodeResult],
+    memory: Memory | None = None,
+    progress: Callable[..., None] = lambda *_progress: None,
+) -> Delivery:
+    """Push *nodes* with a new client, as each run does."""
+    with Client(settings) as client:
+        merged = MergedResults(list(nodes))
+        return push(merged, client, settings, memory or Memory(), progress)
 
 
 def send_read(transport: Transport) -> object:

@@ -130,9 +130,7 @@ def test_a_proxy_gets_its_own_credential_and_messages_hide_it(
 
     pair = base64.b64encode(f"mallory:{PROXY_PASSWORD}".encode()).decode()
     assert server.requests[0].headers["proxy-authorization"] == f"Basic {pair}"
-    visible = visible_text(caught.value, with_locals=False) + " ".join(
-        each.getMessage() for each in caplog.records
-    )
+    visible = f"{visible_text(caught.value, with_locals=False)} {caplog.messages}"
     assert [each for each in (*SECRETS, pair) if each in visible] == []
 
 
@@ -159,9 +157,7 @@ def test_an_unreachable_proxy_is_named_without_its_password(
     source = "--zephyr-proxy" if set_by == "option" else "HTTP_PROXY"
     assert text.startswith("no connection through the proxy http://<hidden>@127.0.0.1:")
     assert f" (from {source}) to http://zephyr.example (from --zephyr-url): " in text
-    visible = visible_text(caught.value) + " ".join(
-        each.getMessage() for each in caplog.records
-    )
+    visible = f"{visible_text(caught.value)} {caplog.messages}"
     assert [each for each in SECRETS if each in visible] == []
 
 
@@ -398,9 +394,7 @@ def test_a_proxy_that_rejects_the_login_is_named_without_its_password(
     text = str(caught.value)
     assert text.startswith("no connection through the proxy http://<hidden>@127.0.0.1:")
     assert "it does not accept the user name and password in its address (407)" in text
-    visible = visible_text(caught.value) + " ".join(
-        each.getMessage() for each in caplog.records
-    )
+    visible = f"{visible_text(caught.value)} {caplog.messages}"
     pair = base64.b64encode(f"mallory:{PROXY_PASSWORD}".encode()).decode()
     assert [each for each in (*SECRETS, pair) if each in visible] == []
     assert tls_sandbox.requests == []

@@ -9,17 +9,14 @@ from typing import Any
 import pytest
 
 from pytest_zephyr.client import auth
-from pytest_zephyr.client.api import Client
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
-from pytest_zephyr.journal.ledger import Memory
 from pytest_zephyr.push.delivery import Delivery
-from pytest_zephyr.results.jobs import MergedResults
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.sandbox import Fault
-from tests.client.calls import push
+from tests.client.calls import push_nodes
 from tests.client.servers import answer
 from tests.client.servers import settings_for
 from tests.conftest import SandboxTarget
@@ -29,8 +26,8 @@ PASSED = NodeResult("test_a.py::test_one", Outcome.PASSED, (101,), at=1_764_633_
 
 
 def deliver(settings: Settings) -> Delivery:
-    with Client(settings) as client:
-        return push(MergedResults([PASSED]), client, settings, Memory())
+    """Push the result of one test that passed."""
+    return push_nodes(settings, [PASSED])
 
 
 @pytest.fixture

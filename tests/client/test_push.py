@@ -40,6 +40,7 @@ from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
 from pytest_zephyr.sandbox.data.model import Execution
 from tests.client.calls import push
+from tests.client.calls import push_nodes
 from tests.client.servers import answer
 from tests.client.servers import Request
 from tests.client.servers import settings_for
@@ -106,21 +107,15 @@ class JournalMemory:
 
 @pytest.fixture
 def deliver(make_settings: Callable[..., Settings]) -> Callable[..., Delivery]:
-    """Return a function that pushes nodes with a new client, as each run does."""
+    """Return a function that pushes nodes to the phase of *target*."""
 
     def deliver(
         nodes: Iterable[NodeResult],
         journal: JournalMemory | None = None,
         **options: Any,
     ) -> Delivery:
-        settings: Settings = options.pop("settings", None) or make_settings(**options)
-        with Client(settings) as client:
-            return push(
-                MergedResults(list(nodes)),
-                client,
-                settings,
-                (journal or JournalMemory()).memory,
-            )
+        memory = (journal or JournalMemory()).memory
+        return push_nodes(make_settings(**options), nodes, memory)
 
     return deliver
 
@@ -207,11 +202,14 @@ def test_three_hundred_results_and_names_need_seven_requests(
     target, make_settings, deliver
 ):
     target.sandbox.store.schedule_all(target.phase, range(1001, 1301))
-    named = make_settings(
-        project="Payments", release="1.0", cycle="Nightly", phase="Smoke"
-    )
+    names = {
+        "project": "Payments",
+        "release": "1.0",
+        "cycle": "Nightly",
+        "phase": "Smoke",
+    }
 
-    assert deliver(nodes_of(range(1001, 1301)), settings=named).complete
+    assert deliver(nodes_of(range(1001, 1301)), **names).complete
     assert len(target.sandbox.requests) == 7
 
 
@@ -242,15 +240,11 @@ def test_every_row_of_a_batch_has_its_own_values(target_120, deliver):
 
 def test_progress_counts_what_is_delivered(target_120, make_settings):
     seen: list[tuple[int, int]] = []
-    settings = make_settings()
-    with Client(settings) as client:
-        push(
-            MergedResults(nodes_of(CASES_120)),
-            client,
-            settings,
-            Memory(),
-            lambda done, total: seen.append((done, total)),
-        )
+    push_nodes(
+        make_settings(),
+        nodes_of(CASES_120),
+        progress=lambda done, total: seen.append((done, total)),
+    )
 
     assert seen == [(50, 120), (100, 120), (120, 120)]
 
@@ -569,9 +563,7 @@ def test_a_write_is_noted_before_it_is_sent(target, make_settings):
         kind = type(entries[0]).__name__
         order.append(f"{kind} {len(entries)}, written {len(requests_to(target))}")
 
-    settings = make_settings()
-    with Client(settings) as client:
-        push(MergedResults(nodes_of(CASES)), client, settings, Memory(note=note))
+    push_nodes(make_settings(), nodes_of(CASES), Memory(note=note))
 
     assert order == ["Sending 1, written 0", "Receipt 6, written 1"]
 
@@ -640,15 +632,12 @@ def test_a_delivered_result_does_not_hide_the_next_one(
     path = tmp_path / "run.jsonl"
     writer = JournalWriter.create(path, Header("run"))
     request.addfinalizer(writer.close)
-    settings = make_settings()
-
-    def deliver(node: NodeResult) -> Delivery:
+    for result in (
+        failed_node(101),
+        failed_node(101, at=ENDED_MS + 1, duration=9_000),
+    ):
         memory = Run((Journal(path),)).read().begin_push("", [writer])
-        with Client(settings) as client:
-            return push(MergedResults([node]), client, settings, memory)
-
-    deliver(failed_node(101))
-    deliver(failed_node(101, at=ENDED_MS + 1, duration=9_000))
+        push_nodes(make_settings(), [result], memory)
 
     assert target.execution(101).result_count == 2
     assert target.execution(101).actual_time == 9
@@ -706,12 +695,9 @@ def test_a_pass_replaces_a_failure_of_another_run_that_came_meanwhile(
             if kind:
                 target.sandbox.faults.add(Fault("PUT", BULK, kind=kind))
 
-    settings = make_settings()
-    with Client(settings) as client:
-        memory = Memory(note=meanwhile)
-        delivery = push(
-            MergedResults([node(101, origin=ours)]), client, settings, memory
-        )
+    delivery = push_nodes(
+        make_settings(), [node(101, origin=ours)], Memory(note=meanwhile)
+    )
 
     execution = target.execution(101)
     assert (execution.status, execution.comment[: len(notes)]) == (status, notes)
@@ -752,14 +738,8 @@ def push_while_deleting(target_120, make_settings):
                 remaining.remove(case)
 
         remaining = list(gone)
-        settings = make_settings()
-        with Client(settings) as client:
-            return push(
-                MergedResults(nodes_of(CASES_120)),
-                client,
-                settings,
-                Memory(note=delete_executions),
-            )
+        memory = Memory(note=delete_executions)
+        return push_nodes(make_settings(), nodes_of(CASES_120), memory)
 
     return deliver
 
@@ -811,13 +791,7 @@ def test_a_batch_that_is_too_large_is_split(filled_database, tmp_path, max_bytes
         target = replace(filled_database[1], sandbox=sandbox)
         sandbox.store.schedule_all(target.phase, CASES_120)
         settings = settings_for(sandbox.token, url=sandbox.url, phase=target.phase)
-        with Client(settings) as client:
-            delivery = push(
-                MergedResults(nodes_of(CASES_120, failed_node)),
-                client,
-                settings,
-                Memory(),
-            )
+        delivery = push_nodes(settings, nodes_of(CASES_120, failed_node))
 
         assert delivery.complete
         counts = result_counts(target)
@@ -973,10 +947,7 @@ def test_a_row_that_the_answer_leaves_out_is_reported(start_server):
 
     server = start_server(respond)
     settings = settings_for("t0ken", url=server.url, phase=7)
-    with Client(settings) as client:
-        delivery = push(
-            MergedResults([node(101), node(102)]), client, settings, Memory()
-        )
+    delivery = push_nodes(settings, [node(101), node(102)])
 
     assert len(delivery.changes.reported) == 1
     (refusal,) = delivery.changes.refused
@@ -1037,12 +1008,8 @@ def test_results_are_kept_if_the_server_is_unreachable_at_any_call(
     assert target.statuses() == dict.fromkeys(CASES)
 
 
-def test_an_unknown_phase_keeps_the_results_and_names_a_close_one(
-    target, make_settings
-):
-    settings = make_settings(cycle=target.cycle, phase="Smoek")
-    with Client(settings) as client:
-        delivery = push(MergedResults(nodes_of(CASES)), client, settings, Memory())
+def test_an_unknown_phase_keeps_the_results_and_names_a_close_one(target, deliver):
+    delivery = deliver(nodes_of(CASES), cycle=target.cycle, phase="Smoek")
 
     assert isinstance(delivery.error, TargetNotFound)
     assert "Did you mean 'Smoke'?" in str(delivery.error)
@@ -1097,8 +1064,7 @@ def test_odd_answers_become_the_error_of_a_delivery(start_server, body):
     """A push does not raise."""
     server = start_server(lambda _request: answer(body))
     settings = settings_for("t0ken", url=server.url, phase=7)
-    with Client(settings) as client:
-        delivery = push(MergedResults([node(101)]), client, settings, Memory())
+    delivery = push_nodes(settings, [node(101)])
 
     assert delivery.error is not None
     assert delivery.pending == 1
@@ -1125,8 +1091,7 @@ def test_a_case_id_that_cannot_be_read_counts_as_missing(start_server, number):
         return answer(listed if request.path == "execution" else {})
 
     settings = settings_for("t0ken", url=start_server(respond).url, phase=7)
-    with Client(settings) as client:
-        delivery = push(MergedResults([node(101)]), client, settings, Memory())
+    delivery = push_nodes(settings, [node(101)])
 
     assert delivery.error is None
     assert [each.result.case for each in delivery.changes.refused] == [101]
