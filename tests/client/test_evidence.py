@@ -673,7 +673,7 @@ def test_statuses_of_steps_in_the_answer_are_compared(
 def test_results_are_delivered_if_a_read_of_steps_hangs(
     target_with_steps, recorded_run
 ):
-    """The time for steps ends the read; a later push writes the results of the steps."""
+    """Reading steps may take a part of the time budget; a later push writes the results."""
     recorded_run.add_test(7, Step(1, "open", outcome="passed"), Step(2, "dance"))
     recorded_run.add_test(8, *first_steps("passed"))
     hang = Fault("GET", "*/teststep", kind="hang", seconds=3600, times=None)

@@ -328,7 +328,7 @@ def test_an_older_server_gets_the_older_calls(target, deliver, status):
     assert len(journal.receipts) == 4
 
 
-def test_an_older_server_is_asked_for_the_newer_call_once(target_120, deliver):
+def test_the_newer_call_is_tried_once_on_an_older_server(target_120, deliver):
     target_120.sandbox.faults.add(Fault("PUT", BULK, kind="missing", times=None))
 
     delivery = deliver(nodes_of(CASES_120))
@@ -487,7 +487,7 @@ def test_a_result_that_was_there_before_is_not_taken_for_a_new_one(target, deliv
 
 @pytest.mark.parametrize("kind", ["cut_before", "html", "truncate"])
 def test_the_push_gives_up_on_a_server_without_usable_answers(target, deliver, kind):
-    """Results that are not delivered are kept, and the number of tries is limited."""
+    """The number of tries is limited, and results that were not written are kept."""
     target.sandbox.faults.add(Fault("PUT", BULK, kind=kind, times=None))
 
     delivery = deliver(nodes_of(CASES))
