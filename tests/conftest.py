@@ -41,7 +41,6 @@ from pytest_zephyr.sandbox import Sandbox
 from pytest_zephyr.sender.serve import serve
 from tests.client.servers import Responder
 from tests.client.servers import ScriptedServer
-from tests.contract.contract import Contract
 from tests.contract.contract import ContractMiddleware
 from tests.short_reports import pytest_runtest_makereport as pytest_runtest_makereport
 
@@ -61,11 +60,6 @@ HANGING_WRITE = Fault("PUT", "bulk/execute", kind="hang", seconds=3600, times=No
 
 #: The visible ids of the test cases that the phase of the fixture `target` has.
 CASES = (101, 102, 103, 104, 105, 106)
-
-
-@pytest.fixture(scope="session")
-def contract() -> Contract:
-    return Contract.load()
 
 
 @pytest.fixture(autouse=True)

@@ -74,8 +74,8 @@ class Server:
     def get(self, path: str, **query: Any) -> Any:
         return self._value(Call("GET", path, query))
 
-    def post(self, path: str, body: Any, **query: Any) -> Any:
-        return self._value(Call("POST", path, query, body))
+    def post(self, path: str, body: Any) -> Any:
+        return self._value(Call("POST", path, json=body))
 
     def _value(self, call: Call) -> Any:
         response = self.send(call)

@@ -332,9 +332,9 @@ class ContractMiddleware:
     added before the client gets the answer.
     """
 
-    def __init__(self, app: WSGIApplication, contract: Contract | None = None) -> None:
+    def __init__(self, app: WSGIApplication) -> None:
         self._app = app
-        self._contract = contract or Contract.load()
+        self._contract = Contract.load()
         self._lock = threading.Lock()
         self._allowed: list[re.Pattern[str]] = []
         self.violations: list[str] = []
