@@ -66,7 +66,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Place:
-    """A phase or folder, with its test cases and its release."""
+    """A phase or folder, with its test cases and the id of its release."""
 
     name: str
     release: int | None

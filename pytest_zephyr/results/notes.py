@@ -63,10 +63,10 @@ def write_notes(
 ) -> str | None:
     """Return the notes of the test case of *nodes*, `None` for no notes.
 
-    One line has the outcome, then each test has one line. The evidence of the tests
-    follows, with the *steps* that Zephyr does not have, then the failures, the CI job and
-    the commit. The text is escaped because the server shows notes as HTML. If it is too
-    long, the failures are shortened first.
+    Each test has a line; a first line counts the tests if there are several. Then come the
+    evidence, the *steps* that Zephyr does not have, the failures, the CI job and the commit.
+    The text is escaped because the server shows notes as HTML. If it is too long, the
+    failures are shortened first.
     """
     texts = _compose(nodes, outcome, options, steps)
     if texts is None:

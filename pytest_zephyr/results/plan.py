@@ -185,9 +185,8 @@ def _doubt(nodes: Iterable[NodeResult], choice: Choice) -> str:
 def _weight(outcome: Outcome, choice: Choice) -> tuple[int, int, int]:
     """Return the sort key of an outcome; the highest key decides.
 
-    The order is Fail, Blocked, any other status, Pass, no status.
-
-    ``skipped`` and ``unrun`` decide only if no other outcome has a status.
+    The order is Fail, Blocked, any other status, Pass, no status. ``skipped`` and
+    ``unrun`` decide only if no other outcome has a status.
     """
     if choice.problem:
         # A better outcome must not hide one whose status is invalid.
