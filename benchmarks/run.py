@@ -1,7 +1,7 @@
 """Measure what reporting costs: `python benchmarks/run.py [NAME…]`.
 
-The script needs Linux and the package with its `sandbox` extra; `requests` also measures
-pytest-xdist if it is installed. Each NAME is a function below; without a name all of them
+The script needs Linux and the package with its extras `sandbox` and `junit`; `requests`
+also measures pytest-xdist if it is installed. Each NAME is a function below; without a name all of them
 run, which takes some minutes. Seconds are those of this machine; only ratios can be
 compared with those of other machines.
 """
@@ -28,7 +28,7 @@ from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
 
 
-#: A plugin that only keeps one line for each test: the lowest cost of a reporter.
+#: A plugin that only keeps three values of each test: the lowest cost of a reporter.
 FLOOR_PLUGIN = """
 lines = []
 

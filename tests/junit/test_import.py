@@ -299,9 +299,7 @@ def test_an_attribute_says_how_a_test_ended(
         assert target.statuses()[101] == expected
 
 
-def test_upper_and_lower_case_of_element_names_are_equal(
-    write_report, run_import, target
-):
+def test_names_of_failure_elements_may_be_in_any_case(write_report, run_import, target):
     write_report("a.xml", suite(case("a", 101, "<FlakyFailure/><Failure/>")))
     run_import("a.xml", "--push")
 
