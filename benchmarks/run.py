@@ -108,7 +108,7 @@ def _cpu() -> float:
 def served(
     root: Path, cases: int, latency: float = 0.0
 ) -> Iterator[tuple[Sandbox, dict[str, str]]]:
-    """Yield a server with that many *cases* in a phase, and variables that name it.
+    """Yield a server with that many test *cases* in a phase, and its variables.
 
     *latency* is the delay of each answer in seconds.
     """

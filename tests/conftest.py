@@ -99,7 +99,7 @@ class SandboxTarget:
             self.sandbox.store.schedule(self.phase, case)
 
     def execution(self, case: int) -> ExecutionState:
-        """Return the execution of a case as the server stores it."""
+        """Return the execution of a test case as the server stores it."""
         execution = self.sandbox.store.execution(self.phase, case)
         assert execution is not None, f"case {case} has no execution"
         return execution

@@ -14,7 +14,7 @@ from tests.sandbox.conftest import Api
 
 @pytest.fixture
 def execution(sandbox: Sandbox, target: SandboxTarget) -> int:
-    """Assign case 1, and return the id of its execution."""
+    """Assign test case 1, and return the id of its execution."""
     sandbox.store.schedule_all(target.phase, [1])
     return sandbox.store.executions(target.phase)[0].id
 

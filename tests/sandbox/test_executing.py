@@ -14,7 +14,7 @@ from tests.sandbox.conftest import Api
 
 @pytest.fixture
 def executions(sandbox: Sandbox, target: SandboxTarget) -> list[int]:
-    """Assign the cases 1, 2 and 3, and return the ids of their executions."""
+    """Assign test cases 1, 2 and 3, and return the ids of their executions."""
     sandbox.store.schedule_all(target.phase, [1, 2, 3])
     return [row.id for row in sandbox.store.executions(target.phase)]
 

@@ -20,7 +20,7 @@ from tests.sandbox.conftest import Api
 def new_result(
     sandbox: Sandbox, target: SandboxTarget, tester: int
 ) -> dict[str, object]:
-    """Assign the cases 1, 2 and 3, and return a new result of case 1, to send."""
+    """Assign test cases 1, 2 and 3, and return a result of 1 that can be sent."""
     sandbox.store.schedule_all(target.phase, [1, 2, 3])
     return {"rtsId": target.execution(1).id, "testerId": tester, "status": "1"}
 

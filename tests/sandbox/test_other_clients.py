@@ -325,7 +325,7 @@ def test_migration_tool_reads_everything(
     (top,) = call_latest(api, "GET", f"/testcasetree/phases/{target.release}")
     folders = [top["id"]]
     for folder in folders:
-        # The answer has only the children: the tool calls again for each of them.
+        # The answer has only the next level: the tool calls again for each child.
         children = call_latest(api, "GET", f"/testcasetree/hierarchy/{folder}")
         folders += [child for child in children if child != folder]
         assert call_latest(api, "GET", f"/testcasetree/{folder}")["id"] == folder
@@ -443,7 +443,7 @@ def test_agent_toolkit_searches_creates_and_adds_steps(
 def test_test_tool_connector_reads_plans_with_requirements_and_sets_a_status(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """It sends user and password, and reads the requirements of a case one by one."""
+    """It sends user and password; it reads a test case's requirements one by one."""
     del api.http.headers["Authorization"]
     api.http.auth = sandbox.username, sandbox.password
     sandbox.store.schedule_all(target.phase, [7])

@@ -21,7 +21,7 @@ def root(api: Api, target: SandboxTarget) -> int:
 
 @pytest.fixture
 def folder(sandbox: Sandbox, target: SandboxTarget) -> int:
-    """Return the id of a repository folder with the cases 101, 102 and 103."""
+    """Return the id of a repository folder with test cases 101, 102 and 103."""
     folder = sandbox.store.add_folder(target.release, "Login")
     for testcase_id in (101, 102, 103):
         sandbox.store.add_case(target.release, testcase_id=testcase_id, folder=folder)
@@ -126,7 +126,7 @@ def test_a_case_that_is_added_twice_is_in_the_phase_twice(
     folder: int,
     cases: list[dict[str, Any]],
 ) -> None:
-    """The server does not notice that a case is in the phase already."""
+    """The server does not notice that a test case is in the phase already."""
     selection = {
         "treeid": folder,
         "tctIds": [cases[0]["testcase"]["id"]],

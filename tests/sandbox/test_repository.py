@@ -99,7 +99,7 @@ def test_case_is_created(
 def test_many_cases_are_created(
     sandbox: Sandbox, api: Api, target: SandboxTarget, folder: int
 ) -> None:
-    """All cases of one call get ids of their own; only a switch limits how many."""
+    """Each test case gets an id of its own; only a switch limits their number."""
     rows = [new_case(folder, name=f"test_{number}") for number in range(501)]
 
     made = api.post("/testcase/bulk", json=rows).json()

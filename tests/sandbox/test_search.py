@@ -25,7 +25,7 @@ def search_body(target: SandboxTarget, word: str, **changes: Any) -> dict[str, A
 
 @pytest.fixture
 def cases(sandbox: Sandbox, target: SandboxTarget) -> None:
-    """Create the cases 1, 2 and 3, which share an Alt ID."""
+    """Create test cases 1, 2 and 3, which share an Alt ID."""
     for testcase_id in (1, 2, 3):
         sandbox.store.add_case(target.release, testcase_id=testcase_id, alt="A")
 

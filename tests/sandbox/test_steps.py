@@ -13,7 +13,7 @@ from tests.sandbox.conftest import Api
 
 @pytest.fixture
 def execution(sandbox: Sandbox, target: SandboxTarget) -> int:
-    """Assign case 7, which has two steps, and return the id of its execution."""
+    """Assign test case 7, which has two steps, and return the id of its execution."""
     store = sandbox.store
     store.add_case(target.release, testcase_id=7, steps=["Open", "Log in"])
     return store.schedule(target.phase, 7)
