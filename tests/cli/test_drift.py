@@ -99,7 +99,7 @@ def test_every_difference_is_listed(suite, target, run_command):
     assert not (suite / ".zephyr").exists()
 
 
-def test_json_and_markdown_have_the_differences(suite, target, run_command):
+def test_json_and_markdown_have_the_differences(suite, run_command):
     as_json = json.loads(run_command("drift", "--json").out)
     lines = run_command("drift", "--markdown").out.splitlines()
 
@@ -118,7 +118,7 @@ def test_json_and_markdown_have_the_differences(suite, target, run_command):
     assert "- `201` `Elsewhere` `test_m.py::test_elsewhere`" in lines
 
 
-def test_the_tests_are_selected_by_arguments_of_pytest(suite, target, run_command):
+def test_the_tests_are_selected_by_arguments_of_pytest(suite, run_command):
     """Without drift the exit code is 0."""
     (suite / "map.csv").write_text("test_m.TestCart.*,102,103,104,105,106\n")
     selected = ("-k", "planned or alt or pay")
@@ -129,7 +129,7 @@ def test_the_tests_are_selected_by_arguments_of_pytest(suite, target, run_comman
     assert run_command("drift", "--", *selected).ret == 1
 
 
-def test_the_tests_are_taken_from_journals(suite, target, run_command, run_pytest):
+def test_the_tests_are_taken_from_journals(suite, run_command, run_pytest):
     """Without names, the latest run in the journal directory is read."""
     run_pytest("--zephyr", "--zephyr-push=never", "-k", "ignored")
     ran = run_pytest("--zephyr", "--zephyr-push=never", "-k", "planned or unmapped")
@@ -149,10 +149,10 @@ def test_the_tests_are_taken_from_journals(suite, target, run_command, run_pytes
 
 
 @pytest.mark.parametrize("name", ["new.csv", "new.json"])
-def test_a_mapping_file_is_written_for_tests_without_a_case(
+def test_a_mapping_file_is_written_for_tests_without_a_test_case(
     suite, target, run_command, run_zephyr, name
 ):
-    """It can be used although most of its rows have no test case yet."""
+    """It can be used before all of its rows have test cases, and is not overwritten."""
     done = run_command("drift", "--write-map", name)
     path = suite / name
     text = path.read_text(encoding="utf-8")
@@ -261,7 +261,9 @@ def test_errors_of_the_collection_are_shown(suite, pytester, run_command):
     assert "pytest could not collect the tests (exit code 2)" in done.err
 
 
-def test_five_thousand_cases_take_fewer_than_20_requests(suite, target, run_command):
+def test_five_thousand_test_cases_take_fewer_than_20_requests(
+    suite, target, run_command
+):
     store = target.sandbox.store
     store.schedule_all(target.phase, range(10_000, 15_000), [])
     requests_before = len(target.sandbox.requests)
@@ -271,9 +273,7 @@ def test_five_thousand_cases_take_fewer_than_20_requests(suite, target, run_comm
     assert len(target.sandbox.requests) - requests_before < 20
 
 
-def test_a_phase_that_does_not_exist_has_no_test_cases(
-    suite, target, run_command, monkeypatch
-):
+def test_a_phase_that_does_not_exist_has_no_test_cases(suite, run_command, monkeypatch):
     for name, value in (
         ("PROJECT", "Payments"),
         ("RELEASE", "name:1.0"),

@@ -34,7 +34,10 @@ SUITE = "import pytest\n@pytest.mark.zephyr({})\ndef test_a(): pass\n"
 def check(
     run_command: Any, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., str]:
-    """Return a function that calls `check` and returns the details of the failed step."""
+    """Write an ini file that names the phase; return a function that calls `check`.
+
+    The function returns the details of the step that failed.
+    """
     monkeypatch.delenv("ZEPHYR_PHASE")
     (pytester.path / "pytest.ini").write_text(INI)
 

@@ -63,7 +63,7 @@ def exported_variables(lines: list[str]) -> dict[str, str]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
-def test_sigterm_ends_it_as_ctrl_c_does(tmp_path):
+def test_sigterm_ends_the_sandbox_as_ctrl_c_does(tmp_path):
     command = [sys.executable, "-m", "pytest_zephyr", "sandbox", "--port=0"]
     server = subprocess.Popen(
         [*command, "--db", "a.db"], stdout=subprocess.PIPE, text=True, cwd=tmp_path
@@ -106,7 +106,7 @@ SUITE = """
 """
 
 
-def test_the_command_that_a_run_prints_shows_its_results(pytester, run_pytest):
+def test_the_command_that_a_run_prints_serves_its_database(pytester, run_pytest):
     pytester.makepyfile(SUITE)
     ran = run_pytest("--zephyr", "--zephyr-url=sandbox")
     printed = re.search(r"(?:pytest-zephyr|pytest_zephyr) sandbox (.*)", ran.text)
@@ -128,7 +128,7 @@ def test_a_new_database_has_a_demo_to_report_to(pytester, run_pytest, monkeypatc
         ran = run_pytest("--zephyr")
         url = exported_variables(lines)["ZEPHYR_URL"]
         release = f"{url}/flex/html5/release/2002"
-        (reported,) = re.findall(r"<h1>(\w+)", requests.get(release, timeout=30).text)
+        (heading,) = re.findall(r"<h1>(\w+)", requests.get(release, timeout=30).text)
 
     printed = "\n".join(lines)
     for place in (
@@ -140,7 +140,7 @@ def test_a_new_database_has_a_demo_to_report_to(pytester, run_pytest, monkeypatc
     ):
         assert place in printed
     assert ran.ret == 0
-    assert reported == "Smoke"
+    assert heading == "Smoke"
     store = Store(pytester.path / "new.db")
     try:
         smoke, regression = store.executions(4001), store.executions(4002)

@@ -176,7 +176,7 @@ def test_fixture_does_nothing_while_reporting_is_off(pytester, run_pytest):
     assert not (pytester.path / ".zephyr").exists()
 
 
-def test_fixture_is_listed_with_an_example(pytester, run_pytest):
+def test_fixture_is_listed_with_an_example(run_pytest):
     ran = run_pytest("--fixtures")
 
     assert 'as ``zephyr.attach("page.png")``' in ran.text

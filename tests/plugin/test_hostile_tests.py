@@ -17,7 +17,7 @@ from tests.conftest import without_and_with_xdist
 needs_posix = pytest.mark.skipif(os.name == "nt", reason="needs POSIX file descriptors")
 
 
-# Network guards that raise exceptions that are no subclass of `Exception`
+# Network guards that raise SystemExit, or exceptions that are signals to pytest
 
 
 GUARDS = {
@@ -98,8 +98,9 @@ def test_results_do_not_need_a_terminal(pytester, run_zephyr, target, conftest):
     ran = run_zephyr("-s", subprocess=True, check_exit_code=False)
 
     assert target.statuses()[101] == "2"
-    assert "2 test cases: 1 reported (1 Fail), 1 refused" in ran.text
-    assert "internal error in pytest_sessionfinish" not in ran.text
+    summary = ran.result.stderr.str()
+    assert "2 test cases: 1 reported (1 Fail), 1 refused" in summary
+    assert "internal error in pytest_sessionfinish" not in summary
 
 
 def test_characters_that_an_output_cannot_encode_are_escaped(pytester):
@@ -215,6 +216,59 @@ def test_a_run_after_one_that_reported_reports_too(pytester, run_zephyr, target)
     assert "_ZEPHYR_SESSION" not in os.environ
 
 
+@pytest.mark.parametrize(
+    "how", ["delenv('_ZEPHYR_SESSION')", "setenv('_ZEPHYR_SESSION', '1')"]
+)
+def test_run_in_the_same_process_does_not_report(pytester, run_zephyr, target, how):
+    """Not even if the test changes the variable that names the outer process."""
+    inner = pytester.mkdir("inner")
+    (inner / "pytest.ini").write_text("[pytest]\nzephyr = true\n", encoding="utf-8")
+    (inner / "test_inner.py").write_text(
+        "import pytest\n@pytest.mark.zephyr(102)\ndef test_x(): pass\n",
+        encoding="utf-8",
+    )
+    pytester.makepyfile(
+        f"""
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        def test_a(monkeypatch):
+            monkeypatch.{how}
+            assert pytest.main(["inner", "-c", "inner/pytest.ini"]) == 0
+        """
+    )
+    run_zephyr(
+        "test_run_in_the_same_process_does_not_report.py",
+        subprocess=True,
+        check_exit_code=False,
+    )
+
+    assert (target.statuses()[101], target.statuses()[102]) == ("1", None)
+    assert not (inner / ".zephyr").exists()
+
+
+@needs_xdist
+def test_workers_of_a_run_inside_a_test_read_no_settings(pytester, run_zephyr, target):
+    inner = pytester.mkdir("inner")
+    (inner / "pytest.ini").write_text(
+        "[pytest]\nzephyr = true\nzephyr_id_prefix = ((\n", encoding="utf-8"
+    )
+    (inner / "test_inner.py").write_text("def test_x(): pass\n", encoding="utf-8")
+    pytester.makepyfile(
+        """
+        import subprocess, sys, pytest
+
+        @pytest.mark.zephyr(101)
+        def test_a():
+            call = [sys.executable, "-m", "pytest", "-n1", "-c", "pytest.ini"]
+            subprocess.run(call, cwd="inner", check=True)
+        """
+    )
+    run_zephyr("--ignore=inner", check_exit_code=False, subprocess=True)
+
+    assert target.statuses()[101] == "1"
+
+
 # Markers while a test runs
 
 
@@ -273,7 +327,7 @@ def test_markers_added_while_a_test_runs_count(
 def test_markers_added_between_collection_and_setup_count(
     pytester, run_zephyr, target, args
 ):
-    """Markers that are added to the module of a test count, too."""
+    """A marker that a test adds to its module counts, too."""
     pytester.makeconftest(
         """
         import pytest
@@ -306,6 +360,24 @@ def test_markers_added_between_collection_and_setup_count(
     assert target.statuses()[101] is None
     assert target.statuses()[103] == "1"
     assert "comment: late" in target.execution(102).comment
+
+
+def test_markers_that_a_wrapper_adds_after_the_test_count(pytester, run_zephyr, target):
+    pytester.makeconftest(
+        """
+        import pytest
+
+        @pytest.hookimpl(wrapper=True)
+        def pytest_runtest_protocol(item):
+            result = yield
+            item.add_marker(pytest.mark.zephyr(104))
+            return result
+        """
+    )
+    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
+    run_zephyr(check_exit_code=False)
+
+    assert target.statuses()[104] == "1"
 
 
 def test_only_planned_sees_markers_of_a_late_wrapper(pytester, run_zephyr, target):
@@ -521,15 +593,15 @@ def test_clocks_changed_by_tests_change_no_date_and_no_duration(
             with zephyr.step(1): pass
         """
     )
-    before = time.time() * 1000
+    before_ms = time.time() * 1000
     run_zephyr(*args, subprocess=True, check_exit_code=False)
-    after = time.time() * 1000
+    after_ms = time.time() * 1000
 
     for case in (101, 102):
         execution = target.execution(case)
         assert execution.status == "1"
-        assert before - 1000 <= execution.executed_on <= after + 1000
-        assert 0 <= execution.actual_time <= after - before
+        assert before_ms - 1000 <= execution.executed_on <= after_ms + 1000
+        assert 0 <= execution.actual_time <= after_ms - before_ms
 
 
 # File systems
@@ -567,6 +639,7 @@ def test_files_of_a_fake_file_system_are_copied_to_the_disk(
 
 
 def test_copy_that_a_test_removes_is_restored(pytester, run_zephyr, target):
+    """The next test that attaches the same content writes the copy again."""
     pytester.makepyfile(
         """
         import pathlib, shutil
@@ -637,7 +710,8 @@ def test_last_attempt_counts_with_other_rerun_plugins(
 ):
     """The conftest does the same as these plugins.
 
-    With flaky, a failed call has no report. With pytest-retry, it is ``retried``.
+    If a test fails and is repeated, flaky logs no report of the failure; pytest-retry
+    logs one with the outcome ``retried``.
     """
     pytester.makeconftest(
         f"""
@@ -698,17 +772,19 @@ TWINS = """
         def runtest(self):
             self.body()
 
-    def crash():
-        os._exit(1)
+    def succeed():
+        pass
 
     def fail():
         assert 0
 
+    def crash():
+        os._exit(1)
+
     class File(pytest.File):
         def collect(self):
-            for case, body in ((101, len), (102, {body}), (103, len)):
-                call = (lambda: None) if body is len else body
-                yield Twin.from_parent(self, name="same", case=case, body=call)
+            for case, body in ((101, succeed), (102, {body}), (103, succeed)):
+                yield Twin.from_parent(self, name="same", case=case, body=body)
 
     def pytest_collect_file(file_path, parent):
         if file_path.suffix == ".twin":
@@ -728,9 +804,9 @@ def test_items_with_one_node_id_are_separate_tests(
     run_command("push")
 
     statuses = target.statuses()
-    has_ended = body == "crash" and not args
+    has_run_died = body == "crash" and not args
     assert [statuses[case] for case in (101, 102, 103)] == [
-        "1", "2", None if has_ended else "1"
+        "1", "2", None if has_run_died else "1"
     ]  # fmt: skip
 
 
@@ -742,9 +818,9 @@ DAMAGE = {
     "closed": "os.close(number)",
     "all closed": "os.closerange(3, 200)",
     "replaced": "os.dup2(os.open('foreign', os.O_RDWR | os.O_CREAT), number)",
-    "taken": "os.close(number); os.dup2(os.open('foreign', os.O_RDWR | os.O_CREAT), number)",
+    "closed, and its number reused": "os.close(number); os.dup2(os.open('foreign', os.O_RDWR | os.O_CREAT), number)",
     "closed, and the file removed": "os.close(number); os.unlink(path)",
-    "closed, and all removed": "os.close(number); shutil.rmtree(os.path.dirname(path))",
+    "closed, and the directory removed": "os.close(number); shutil.rmtree(os.path.dirname(path))",
 }
 
 
@@ -940,7 +1016,7 @@ def test_item_that_is_listed_twice_is_two_tests(pytester, run_zephyr, target):
 
 @needs_xdist
 def test_crash_is_reported_for_the_item_that_crashed(pytester, run_zephyr, target):
-    """Several items may have the same node id."""
+    """All items have the same node id."""
     pytester.makeconftest(
         """
         def pytest_collection_modifyitems(items):
@@ -991,100 +1067,5 @@ def test_rerun_that_passes_after_a_crash_is_a_pass(
         """
     )
     run_zephyr("-n2", subprocess=True, check_exit_code=False)
-
-    assert target.statuses()[101] == "1"
-
-
-# Markers after the test, and planned tests
-
-
-def test_markers_that_a_wrapper_adds_after_the_test_count(pytester, run_zephyr, target):
-    pytester.makeconftest(
-        """
-        import pytest
-
-        @pytest.hookimpl(wrapper=True)
-        def pytest_runtest_protocol(item):
-            result = yield
-            item.add_marker(pytest.mark.zephyr(104))
-            return result
-        """
-    )
-    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
-    run_zephyr(check_exit_code=False)
-
-    assert target.statuses()[104] == "1"
-
-
-def test_only_planned_works_with_push_never(pytester, run_zephyr):
-    pytester.makepyfile(
-        """
-        import pytest
-
-        @pytest.mark.zephyr(101)
-        def test_a(): pass
-
-        @pytest.mark.zephyr(999)
-        def test_b(): pass
-        """
-    )
-    ran = run_zephyr(
-        "--zephyr-only-planned", "--zephyr-push=never", check_exit_code=False
-    )
-
-    ran.result.assert_outcomes(passed=1, deselected=1)
-
-
-# Runs of pytest inside tests: their environment variable and their workers
-
-
-@pytest.mark.parametrize(
-    "how", ["delenv('_ZEPHYR_SESSION')", "setenv('_ZEPHYR_SESSION', '1')"]
-)
-def test_run_in_the_same_process_does_not_report(pytester, run_zephyr, target, how):
-    inner = pytester.mkdir("inner")
-    (inner / "pytest.ini").write_text("[pytest]\nzephyr = true\n", encoding="utf-8")
-    (inner / "test_inner.py").write_text(
-        "import pytest\n@pytest.mark.zephyr(102)\ndef test_x(): pass\n",
-        encoding="utf-8",
-    )
-    pytester.makepyfile(
-        f"""
-        import pytest
-
-        @pytest.mark.zephyr(101)
-        def test_a(monkeypatch):
-            monkeypatch.{how}
-            assert pytest.main(["inner", "-c", "inner/pytest.ini"]) == 0
-        """
-    )
-    run_zephyr(
-        "test_run_in_the_same_process_does_not_report.py",
-        subprocess=True,
-        check_exit_code=False,
-    )
-
-    assert (target.statuses()[101], target.statuses()[102]) == ("1", None)
-    assert not (inner / ".zephyr").exists()
-
-
-@needs_xdist
-def test_workers_of_a_run_inside_a_test_read_no_settings(pytester, run_zephyr, target):
-    inner = pytester.mkdir("inner")
-    (inner / "pytest.ini").write_text(
-        "[pytest]\nzephyr = true\nzephyr_id_prefix = ((\n", encoding="utf-8"
-    )
-    (inner / "test_inner.py").write_text("def test_x(): pass\n", encoding="utf-8")
-    pytester.makepyfile(
-        """
-        import subprocess, sys, pytest
-
-        @pytest.mark.zephyr(101)
-        def test_a():
-            call = [sys.executable, "-m", "pytest", "-n1", "-c", "pytest.ini"]
-            subprocess.run(call, cwd="inner", check=True)
-        """
-    )
-    run_zephyr("--ignore=inner", check_exit_code=False, subprocess=True)
 
     assert target.statuses()[101] == "1"

@@ -41,7 +41,7 @@ def interrupt(process: subprocess.Popen[str], until: Callable[[], bool]) -> None
 
 @pytest.fixture
 def start(pytester, target, target_variables):
-    """Return a function that starts Python; the sandbox does not answer its writes."""
+    """Return a function that runs a module, whose writes of results are not answered."""
     target.sandbox.faults.add(HANGING_WRITE)
 
     def start(*args: str) -> subprocess.Popen[str]:

@@ -79,6 +79,7 @@ def test_notes_have_the_failure_text(run_zephyr, target):
         ("failed", {102, 103, 105, 106}),
         ("always", {101, 102, 103, 105, 106}),
     ],
+    ids=["never", "failed", "always"],
 )
 def test_comment_option_decides_which_notes_are_written(
     run_zephyr, target, choice, noted
@@ -186,7 +187,7 @@ def test_unknown_name_suggests_a_similar_one(
     assert " push .zephyr" in ran.text
 
 
-def test_case_outside_the_phase_is_named_and_the_rest_is_delivered(
+def test_unknown_test_case_is_named_and_the_rest_is_delivered(
     pytester, run_zephyr, target
 ):
     pytester.makepyfile(
@@ -208,8 +209,19 @@ def test_case_outside_the_phase_is_named_and_the_rest_is_delivered(
     assert "2 test cases: 1 reported (1 Pass), 1 refused" in ran.text
 
 
-def test_three_hundred_results_cost_four_requests_with_ids(
-    pytester, run_zephyr, target
+TARGET_BY_NAMES = (
+    "--zephyr-project=Payments",
+    "--zephyr-release=name:1.0",
+    "--zephyr-cycle=Nightly",
+    "--zephyr-phase=Smoke",
+)
+
+
+@pytest.mark.parametrize(
+    ("args", "requests"), [((), 4), (TARGET_BY_NAMES, 7)], ids=["phase id", "names"]
+)
+def test_three_hundred_results_cost_four_requests_or_seven_with_names(
+    pytester, run_zephyr, target, args, requests
 ):
     cases = range(1000, 1300)
     target.sandbox.store.schedule_all(target.phase, cases)
@@ -223,36 +235,12 @@ def test_three_hundred_results_cost_four_requests_with_ids(
         def test_many(n): pass
         """
     )
-    run_zephyr()
-
-    assert len(target.sandbox.requests) == 4
-    statuses = target.statuses()
-    assert {statuses[case] for case in cases} == {"1"}
-
-
-def test_three_hundred_results_cost_seven_requests_with_names(
-    pytester, run_zephyr, target
-):
-    target.sandbox.store.schedule_all(target.phase, range(1000, 1300))
-    pytester.makepyfile(
-        """
-        import pytest
-
-        @pytest.mark.parametrize(
-            "n", [pytest.param(n, marks=pytest.mark.zephyr(n)) for n in range(1000, 1300)]
-        )
-        def test_many(n): pass
-        """
-    )
-    ran = run_zephyr(
-        "--zephyr-project=Payments",
-        "--zephyr-release=name:1.0",
-        "--zephyr-cycle=Nightly",
-        "--zephyr-phase=Smoke",
-    )
+    ran = run_zephyr(*args)
 
     assert "300 test cases: 300 reported (300 Pass)" in ran.text
-    assert len(target.sandbox.requests) == 7
+    assert len(target.sandbox.requests) == requests
+    statuses = target.statuses()
+    assert {statuses[case] for case in cases} == {"1"}
 
 
 def test_nothing_is_sent_without_markers(pytester, run_zephyr, target):

@@ -33,34 +33,35 @@ def collect_cases(pytester, run_pytest, monkeypatch):
     return run
 
 
-@pytest.mark.parametrize(
-    ("marker", "cases"),
-    [
-        ("343521", [343521]),
-        ("101, 102", [101, 102]),
-        ("[101, 102]", [101, 102]),
-        ("(101, 102), 103", [101, 102, 103]),
-        ("'101'", [101]),
-        ("'TC-101'", [101]),
-        ("'TC101', ' tc-102 '", [101, 102]),
-        ("['TC-101', 102]", [101, 102]),
-        ("alt='AUTH-1'", ["AUTH-1"]),
-        ("alt=['AUTH-1', 'AUTH-2']", ["AUTH-1", "AUTH-2"]),
-        ("101, alt='AUTH-1'", [101, "AUTH-1"]),
-        ("101, 101", [101]),
-        ("9223372036854775807", [9223372036854775807]),
-    ],
-)
-def test_marker_names_test_cases(collect_cases, marker, cases):
+#: The arguments of a marker, and the test cases that they name.
+MARKERS = {
+    "343521": [343521],
+    "101, 102": [101, 102],
+    "[101, 102]": [101, 102],
+    "(101, 102), 103": [101, 102, 103],
+    "'101'": [101],
+    "'TC-101'": [101],
+    "'TC101', ' tc-102 '": [101, 102],
+    "['TC-101', 102]": [101, 102],
+    "alt='AUTH-1'": ["AUTH-1"],
+    "alt=['AUTH-1', 'AUTH-2']": ["AUTH-1", "AUTH-2"],
+    "101, alt='AUTH-1'": [101, "AUTH-1"],
+    "101, 101": [101],
+    "9223372036854775807": [9223372036854775807],
+}
+
+
+@pytest.mark.parametrize("arguments", MARKERS)
+def test_marker_names_test_cases(collect_cases, arguments):
     found = collect_cases(
-        f"import pytest\n@pytest.mark.zephyr({marker})\ndef test_a(): pass\n"
+        f"import pytest\n@pytest.mark.zephyr({arguments})\ndef test_a(): pass\n"
     )
 
-    assert found == {"test_a": cases}
+    assert found == {"test_a": MARKERS[arguments]}
 
 
 @pytest.mark.parametrize(
-    ("marker", "message"),
+    ("arguments", "message"),
     [
         ("", "the zephyr marker names no test case"),
         ("[]", "the zephyr marker names no test case"),
@@ -88,10 +89,10 @@ def test_marker_names_test_cases(collect_cases, marker, cases):
     ],
 )
 def test_marker_without_a_usable_id_is_a_warning_on_that_test(
-    pytester, run_pytest, monkeypatch, marker, message
+    pytester, run_pytest, monkeypatch, arguments, message
 ):
     monkeypatch.setenv("ZEPHYR_PUSH", "never")
-    source = f"import pytest\n@pytest.mark.zephyr({marker})\ndef test_a(): pass\n"
+    source = f"import pytest\n@pytest.mark.zephyr({arguments})\ndef test_a(): pass\n"
     pytester.makepyfile(source)
     ran = run_pytest("--zephyr")
 
@@ -100,7 +101,7 @@ def test_marker_without_a_usable_id_is_a_warning_on_that_test(
     assert "PytestZephyrWarning" in ran.text
 
 
-def test_bad_marker_is_silent_while_reporting_is_off(pytester, run_pytest):
+def test_invalid_marker_is_no_warning_while_reporting_is_off(pytester, run_pytest):
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr('x')\ndef test_a(): pass\n")
     ran = run_pytest("-W", "error")
 
@@ -179,7 +180,7 @@ def test_two_markers_on_one_level_both_count(collect_cases):
     assert sorted(found["test_a"]) == [1, 2]
 
 
-def test_by_id_names_a_case_for_each_combination(collect_cases):
+def test_by_id_names_a_test_case_for_each_combination(collect_cases):
     found = collect_cases(
         """
         import pytest

@@ -40,7 +40,7 @@ def run_shard(pytester, run_zephyr):
 
 
 def test_passed_shard_that_comes_late_does_not_replace_a_failure(
-    run_command, pytester, run_shard, target
+    run_command, run_shard, target
 ):
     """The journal that was delivered first still counts."""
     run_shard("red", "--zephyr-push=never", holds=False)
@@ -211,10 +211,11 @@ MANY_TESTS = """
 @pytest.mark.skipif(sys.platform == "win32", reason="needs ulimit")
 @pytest.mark.parametrize("kilobytes", [2, 4, 6])
 @pytest.mark.parametrize("workers", without_and_with_xdist(2))
+@pytest.mark.usefixtures("target_variables")
 def test_full_disk_makes_no_passed_test_fail(
-    run_command, pytester, run_zephyr, target, kilobytes, workers
+    run_command, pytester, target, kilobytes, workers
 ):
-    """A push says what is missing, does not report it, and keeps the journal."""
+    """A push reports what the journal has, says that the disk was full, and keeps it."""
     target.sandbox.store.schedule_all(target.phase, range(1000, 1040))
     pytester.makepyfile(MANY_TESTS)
     process = [sys.executable, "-m", "pytest", "--zephyr", "--zephyr-push=never", "-q"]
@@ -238,8 +239,9 @@ def test_full_disk_makes_no_passed_test_fail(
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.usefixtures("target_variables")
 def test_child_that_outlives_a_killed_run_does_not_hold_its_journal(
-    run_command, pytester, run_zephyr, target
+    run_command, pytester, target
 ):
     pytester.makepyfile(
         """
@@ -283,9 +285,7 @@ def test_child_that_outlives_a_killed_run_does_not_hold_its_journal(
 # Other files beside journals, and wrong settings
 
 
-def test_foreign_files_beside_journals_are_left_alone(
-    run_command, pytester, run_shard, target
-):
+def test_foreign_files_beside_journals_are_left_alone(run_command, pytester, run_shard):
     run_shard("green", "--zephyr-push=never", holds=True)
     directory = pytester.path / ".zephyr"
     (directory / "report.jsonl").write_text('{"$report_type": 1}\n', encoding="utf-8")
@@ -303,7 +303,7 @@ def test_directory_with_other_files_gets_no_gitignore(pytester, run_shard):
 
 
 def test_wrong_setting_of_one_run_stops_the_push_before_it_sends(
-    run_command, pytester, run_shard, target, monkeypatch
+    run_command, run_shard, target, monkeypatch
 ):
     """No run is sent if another one has no server."""
     run_shard("green", "--zephyr-push=never", "--zephyr-run-key=A", holds=True)
@@ -337,7 +337,7 @@ def broken_suite(pytester, monkeypatch):
     """Write a suite that fails while the file ``broken`` exists, and set a run key."""
     monkeypatch.setenv("ZEPHYR_RUN_KEY", "K")
     (pytester.path / "broken").touch()
-    return pytester.makepyfile(FAILS_IF_BROKEN)
+    pytester.makepyfile(FAILS_IF_BROKEN)
 
 
 def repair(pytester: pytest.Pytester) -> None:
@@ -475,9 +475,7 @@ def test_worst_result_counts_if_each_job_pushes(run_shard, target, monkeypatch, 
     assert "test_red.py::test_a" in target.execution(101).comment
 
 
-def test_job_says_that_a_worse_result_of_another_job_stays(
-    pytester, run_zephyr, target, monkeypatch
-):
+def test_job_says_that_a_worse_result_of_another_job_stays(pytester, run_zephyr):
     pytester.makepyfile(
         test_red=ONE_TEST.format(holds=False), test_green=ONE_TEST.format(holds=True)
     )
@@ -534,8 +532,9 @@ def test_journal_of_a_dry_run_does_not_count(run_command, pytester, run_shard, t
     assert "is the journal of a dry run" in output
 
 
+@pytest.mark.usefixtures("broken_suite")
 def test_older_attempt_does_not_replace_a_later_one(
-    run_command, broken_suite, pytester, run_zephyr, target
+    run_command, pytester, run_zephyr, target
 ):
     """The journals of the two attempts are in different directories."""
     repair(pytester)
@@ -653,8 +652,9 @@ def test_sessions_are_sent_while_another_one_is_running(
     assert target.statuses()[101] == "2"
 
 
+@pytest.mark.usefixtures("broken_suite")
 def test_session_that_starts_while_another_one_runs_is_not_its_next_attempt(
-    run_command, broken_suite, pytester, run_zephyr, target
+    run_command, pytester, run_zephyr, target
 ):
     run_zephyr("--zephyr-push=never", check_exit_code=False)
     (first,) = (pytester.path / ".zephyr").glob("*.jsonl")

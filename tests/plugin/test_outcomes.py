@@ -228,7 +228,9 @@ def test_last_attempt_counts_and_notes_name_the_first_failure(
 
 @pytest.mark.skipif(pytest.version_tuple < (9, 0), reason="subtests came with pytest 9")
 @pytest.mark.parametrize("args", without_and_with_xdist(2))
-def test_failed_subtest_fails_its_case_and_is_named(pytester, run_zephyr, target, args):
+def test_failed_subtest_fails_its_test_case_and_is_named(
+    pytester, run_zephyr, target, args
+):
     pytester.makepyfile(
         """
         import pytest
@@ -384,7 +386,7 @@ def test_doctest_marked_by_a_conftest_is_reported(pytester, run_zephyr, target):
     assert target.statuses()[101] == "2"
 
 
-def test_problems_go_to_stderr_without_a_terminal_plugin(pytester, run_zephyr, target):
+def test_problems_go_to_stderr_without_a_terminal_plugin(pytester, run_zephyr):
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(999)\ndef test_a(): pass\n")
     ran = run_zephyr("-p", "no:terminal")
 

@@ -11,7 +11,7 @@ import pytest
 
 @pytest.fixture
 def fill_cycle(pytester, run_pytest, monkeypatch):
-    """Return a function that runs a test with a cycle of this name.
+    """Return a function that runs a test, for results in a cycle with a given name.
 
     It returns the name in the journal, or what pytest printed if it refused the name.
     """

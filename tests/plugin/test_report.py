@@ -45,7 +45,7 @@ def suite(pytester):
 
 
 def read_run(path: Path) -> Any:
-    """Check a report against the documented schema and return its only run."""
+    """Check a report file against the documented schema and return its only run."""
     document = json.loads(path.read_text("utf-8"))
     jsonschema.validate(document, SCHEMA)
     (run,) = document["runs"]
@@ -125,9 +125,7 @@ def test_report_of_a_failed_push_has_the_reason(run_zephyr, pytester, target):
 @pytest.mark.usefixtures("suite")
 def test_report_is_written_when_the_sender_fails(run_zephyr, pytester, monkeypatch):
     """The test process writes it, from the journal and the receipts in it."""
-    monkeypatch.setattr(
-        "pytest_zephyr.journal.runs.prune", lambda *_args: 1 / 0, raising=True
-    )
+    monkeypatch.setattr("pytest_zephyr.journal.runs.prune", lambda *_args: 1 / 0)
     run_zephyr("--zephyr-report=r.json")
 
     run = read_run(pytester.path / "r.json")
@@ -138,14 +136,13 @@ def test_report_is_written_when_the_sender_fails(run_zephyr, pytester, monkeypat
 
 @pytest.mark.usefixtures("suite")
 def test_report_of_a_dry_run_has_what_would_be_reported(run_zephyr, pytester, target):
-    ran = run_zephyr("--zephyr-dry-run", "--zephyr-report=r.md")
+    run_zephyr("--zephyr-dry-run", "--zephyr-report=r.md")
 
     text = (pytester.path / "r.md").read_text("utf-8")
     assert (
         "| 102 | Test case 102 | Fail | failed | would be reported |"
         " `test_shop.py::test_red` |\n"
     ) in text
-    assert "6 tests" not in ran.text
     assert target.writes == []
 
 

@@ -51,7 +51,7 @@ def run_python(pytester, target_variables):
     return run
 
 
-# What the test process does not do
+# What the test process and the sender do
 
 
 @pytest.mark.parametrize(
@@ -156,9 +156,7 @@ def test_modules_of_a_suite_do_not_break_the_sender(
     assert target.statuses()[101] == "1"
 
 
-def test_sender_gets_no_variables_that_change_python(
-    pytester, run_python, target, monkeypatch
-):
+def test_sender_gets_no_variables_that_change_python(run_python, target, monkeypatch):
     monkeypatch.setenv("PYTHONWARNINGS", "error")
     monkeypatch.setenv("PYTHONINSPECT", "1")
     run_python("-m", "pytest", "--zephyr", "-W", "default", stdin=subprocess.DEVNULL)
@@ -188,7 +186,7 @@ def test_coverage_of_subprocesses_does_not_record_the_sender(
     assert len(list(pytester.path.glob(".coverage.*"))) == 2
 
 
-def test_sender_starts_from_a_zipapp(pytester, run_python, target, tmp_path):
+def test_sender_starts_from_a_zipapp(run_python, target, tmp_path):
     """The sender must import its modules from the archive."""
     app = tmp_path / "app"
     app.mkdir()
@@ -216,7 +214,7 @@ def test_sender_starts_from_a_zipapp(pytester, run_python, target, tmp_path):
 
 @needs_posix
 def test_sender_starts_with_a_closed_stdin(run_python, target):
-    """The number of stdin is free, so a pipe gets it."""
+    """No pipe to the sender gets the number of stdin, which is free."""
     command = ["sh", "-c", 'exec "$0" -m pytest --zephyr <&-', sys.executable]
     done = run_python(command=command)
 
@@ -226,7 +224,7 @@ def test_sender_starts_with_a_closed_stdin(run_python, target):
 
 @needs_posix
 def test_sender_starts_if_pytest_is_process_1(run_python, target):
-    """In a container it is. The parent of the sender is 1, as if it were an orphan."""
+    """In a container it may be; the parent of the sender is 1, as that of an orphan."""
     command = ["unshare", "--fork", "--pid", "--kill-child", sys.executable]
     if run_python("-c", "pass", command=command).returncode:
         pytest.skip("this user may not make a namespace of processes")
@@ -266,7 +264,7 @@ def test_exit_handlers_do_not_hold_the_sender(
     assert target.statuses()[101] == "1"
 
 
-#: Conftest files that change what a process needs.
+#: Conftest files that change the process in which pytest runs.
 CONFTESTS = {
     "no processes": """
         import subprocess
@@ -350,11 +348,11 @@ def test_output_at_the_start_of_python_is_ignored(
     assert target.statuses()[101] == "1"
 
 
-# A sender that does not start
+# A sender that does not start, or is not started
 
 
 def test_wait_for_a_sender_that_does_not_start_ends_at_the_deadline(
-    pytester, run_python, target, monkeypatch
+    pytester, run_python, monkeypatch
 ):
     site = pytester.mkdir("site")
     (site / "sitecustomize.py").write_text(
@@ -477,7 +475,7 @@ TRICKLES = [
 
 
 @pytest.mark.parametrize(("begin", "part"), TRICKLES)
-def test_endless_answer_ends_at_the_deadline(run_python, target, trickle, begin, part):
+def test_endless_answer_ends_at_the_deadline(run_python, trickle, begin, part):
     """Each byte arrives within the timeout, but the answer never ends."""
     url = trickle(begin, part)
     done = run_python(
@@ -507,10 +505,14 @@ def test_endless_answer_ends_the_command_at_the_deadline(
 
 
 def children(pid: int) -> list[int]:
-    """Return the running child processes of *pid*."""
+    """Return the ids of the child processes of *pid*."""
     tasks = Path(f"/proc/{pid}/task")
     found = (each / "children" for each in tasks.iterdir())
     return [int(child) for each in found for child in each.read_text().split()]
+
+
+def command_line(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
 
 
 def is_running(pid: int) -> bool:
@@ -551,7 +553,7 @@ def test_kill_leaves_no_process_and_loses_no_result(
         text=True,
     )
     wait_until(target.has_met_fault)
-    (sender,) = (each for each in children(process.pid) if "-c" in _command_line(each))
+    (sender,) = (each for each in children(process.pid) if "-c" in command_line(each))
     for pid in {"pytest": [process.pid], "sender": [sender]}.get(
         killed, [process.pid, sender]
     ):
@@ -579,9 +581,7 @@ def test_write_in_progress_at_a_kill_is_not_repeated(
 ):
     """The push waits for the end of that write, at most as long as for an answer."""
     monkeypatch.setenv("ZEPHYR_TIMEOUT", "3")
-    target.sandbox.faults.add(
-        Fault("PUT", "bulk/execute", kind="latency", seconds=1, times=1)
-    )
+    target.sandbox.faults.add(Fault("PUT", "bulk/execute", kind="latency", seconds=1))
     process = subprocess.Popen(
         [sys.executable, "-m", "pytest", "--zephyr"],
         cwd=pytester.path,
@@ -595,7 +595,3 @@ def test_write_in_progress_at_a_kill_is_not_repeated(
     assert pushed.returncode == 0, pushed.stdout + pushed.stderr
     assert target.statuses()[101] == "1"
     assert target.execution(101).result_count == 1
-
-
-def _command_line(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")

@@ -38,7 +38,7 @@ ONE_TEST = "import pytest\n@pytest.mark.zephyr({case})\ndef test_a(): pass\n"
 
 
 @pytest.fixture
-def no_phase_id(run_zephyr, monkeypatch):
+def no_phase_id(target_variables, monkeypatch):
     """Unset the variable with the id of the phase, so that names must lead to it."""
     monkeypatch.delenv("ZEPHYR_PHASE")
 
@@ -77,7 +77,7 @@ def test_three_hundred_results_fill_a_new_cycle_with_at_most_20_requests(
 
 
 @pytest.mark.usefixtures("no_phase_id")
-def test_twelve_hundred_cases_in_twelve_folders_cost_at_most_48_requests(
+def test_twelve_hundred_test_cases_in_twelve_folders_cost_at_most_48_requests(
     pytester, run_zephyr, target
 ):
     store = target.sandbox.store
@@ -253,13 +253,14 @@ def test_missing_cycle_is_named_if_it_may_not_be_created(
     assert target.writes == []
 
 
-def test_four_jobs_at_once_create_one_cycle(pytester, run_zephyr, target):
+@pytest.mark.usefixtures("no_phase_id")
+def test_four_jobs_at_once_create_one_cycle(pytester, target):
     """The cycle with the lowest id is used, and the others are removed."""
     add_cases(target, range(1000, 1040))
     pytester.makepyfile(MANY_TESTS.format(first=1000, last=1040))
     command = [
         sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--zephyr",
-        "--zephyr-phase=Regression", *NAMES, "--zephyr-create=cycle",
+        *NAMES, "--zephyr-create=cycle",
     ]  # fmt: skip
 
     def job(number):
@@ -281,7 +282,7 @@ def test_four_jobs_at_once_create_one_cycle(pytester, run_zephyr, target):
     assert all("not sent" not in text for text in outputs), outputs
 
 
-# Adding cases to a phase
+# Adding test cases to a phase
 
 
 def test_case_outside_the_phase_is_added_assigned_and_executed(
@@ -374,7 +375,9 @@ def test_no_test_case_is_created_for_a_structured_phase(pytester, run_zephyr, ta
     assert "1 test case: 1 refused" in ran.text
 
 
-def test_known_case_outside_the_phase_says_how_to_add_it(pytester, run_zephyr, target):
+def test_known_test_case_outside_the_phase_is_named_with_how_to_add_it(
+    pytester, run_zephyr, target
+):
     add_cases(target, [201])
     pytester.makepyfile(ONE_TEST.format(case=201))
     ran = run_zephyr("--zephyr-on-error=fail", check_exit_code=False)
@@ -455,7 +458,7 @@ def test_refused_assignment_is_the_reason_for_a_missing_execution(
 
 
 @pytest.mark.parametrize(
-    ("policy", "on_error", "code"),
+    ("policy", "on_error", "ret"),
     [
         ("ignore", "fail", 0),
         ("warn", "fail", 0),
@@ -464,7 +467,7 @@ def test_refused_assignment_is_the_reason_for_a_missing_execution(
     ],
 )
 def test_unknown_case_option_decides_what_an_unknown_id_does(
-    pytester, run_zephyr, target, policy, on_error, code
+    pytester, run_zephyr, target, policy, on_error, ret
 ):
     """Only ``error`` with on_error=fail ends the run before the first test."""
     pytester.makepyfile(
@@ -483,17 +486,15 @@ def test_unknown_case_option_decides_what_an_unknown_id_does(
         check_exit_code=False,
     )  # fmt: skip
 
-    assert ran.ret == code
+    assert ran.ret == ret
     message = "test case 1022 is not known to Zephyr. Did you mean 102?"
     assert (message in ran.text) == (policy != "ignore")
-    assert target.statuses()[101] == (None if code == 4 else "1")
+    assert target.statuses()[101] == (None if ret == 4 else "1")
     assert ("test_typo" in ran.text) == (policy != "ignore")
 
 
 @needs_xdist
-def test_unknown_id_ends_a_distributed_run_before_the_first_test(
-    pytester, run_zephyr, target
-):
+def test_unknown_id_ends_a_distributed_run_before_the_first_test(pytester, run_zephyr):
     pytester.makepyfile(ONE_TEST.format(case=1022))
     ran = run_zephyr(
         "-n2", "--zephyr-unknown-case=error", "--zephyr-on-error=fail",
@@ -507,11 +508,11 @@ def test_unknown_id_ends_a_distributed_run_before_the_first_test(
 
 
 @pytest.mark.parametrize(
-    ("policy", "code", "is_named"),
+    ("policy", "ret", "is_named"),
     [("ignore", 0, False), ("warn", 0, True), ("error", 8, True)],
 )
 def test_unmapped_option_decides_what_a_test_without_a_marker_does(
-    pytester, run_zephyr, policy, code, is_named
+    pytester, run_zephyr, policy, ret, is_named
 ):
     """Only ``error`` changes the exit code with on_error=fail."""
     pytester.makepyfile(
@@ -531,7 +532,7 @@ def test_unmapped_option_decides_what_a_test_without_a_marker_does(
         f"--zephyr-unmapped={policy}", "--zephyr-on-error=fail", check_exit_code=False
     )
 
-    assert ran.ret == code
+    assert ran.ret == ret
     assert ("zephyr: 1 test has no test case: " in ran.text) == is_named
     assert ("::test_unmarked" in ran.text) == is_named
     assert "test_ignored" not in ran.text
@@ -629,7 +630,7 @@ def test_dry_run_counts_a_test_case_that_an_earlier_run_created(pytester, run_ze
 def test_a_test_case_is_created_for_a_result_with_a_status_of_the_server(
     pytester, run_zephyr, target
 ):
-    """A server may have other statuses than those that every server has."""
+    """A server may have statuses besides the default ones."""
     target.sandbox.store.set_statuses([("1", "Pass", True), ("11", "Waived", True)])
     pytester.makepyfile(test_pay="def test_unmarked(): pass")
     ran = run_zephyr(*CREATE, "--zephyr-status-map=passed=Waived")
@@ -791,6 +792,15 @@ def test_only_planned_tests_run(pytester, run_zephyr, target, workers):
     )
 
 
+def test_only_planned_works_with_push_never(pytester, run_zephyr):
+    pytester.makepyfile(PLANNED_AND_UNPLANNED)
+    ran = run_zephyr(
+        "--zephyr-only-planned", "--zephyr-push=never", check_exit_code=False
+    )
+
+    ran.result.assert_outcomes(passed=1, deselected=2)
+
+
 @pytest.mark.usefixtures("no_phase_id")
 @pytest.mark.parametrize(
     ("create", "workers"),
@@ -835,9 +845,9 @@ def test_only_planned_selects_nothing_if_no_phase_has_the_id(
     assert target.writes == []
 
 
-@pytest.mark.parametrize(("on_error", "code"), [("fail", 4), ("warn", 1)])
+@pytest.mark.parametrize(("on_error", "ret"), [("fail", 4), ("warn", 1)])
 def test_only_planned_says_that_the_phase_cannot_be_read(
-    pytester, run_zephyr, target, monkeypatch, on_error, code
+    pytester, run_zephyr, monkeypatch, on_error, ret
 ):
     monkeypatch.setenv("ZEPHYR_URL", "http://127.0.0.1:9")
     pytester.makepyfile(PLANNED_AND_UNPLANNED)
@@ -846,7 +856,7 @@ def test_only_planned_says_that_the_phase_cannot_be_read(
         check_exit_code=False,
     )  # fmt: skip
 
-    assert ran.ret == code
+    assert ran.ret == ret
     assert "the plan for --zephyr-only-planned cannot be read" in ran.text
 
 
@@ -971,9 +981,7 @@ def test_results_wait_for_a_locked_release(pytester, run_zephyr, target, monkeyp
     ],
     ids=["project", "release", "cycle", "phase", "status", "placeholder"],
 )  # fmt: skip
-def test_typo_is_reported_before_the_first_test(
-    pytester, run_zephyr, target, wrong, message
-):
+def test_typo_is_reported_before_the_first_test(pytester, run_zephyr, wrong, message):
     pytester.makepyfile(
         "import pytest, pathlib\n@pytest.mark.zephyr(101)\n"
         "def test_a(): pathlib.Path('ran').touch()\n"
@@ -1042,9 +1050,7 @@ def test_refused_login_ends_the_run_only_with_on_error_fail(
     assert "does not accept the token in ZEPHYR_TOKEN" in lenient.text
 
 
-def test_unreachable_server_does_not_stop_the_tests(
-    pytester, run_zephyr, target, monkeypatch
-):
+def test_unreachable_server_does_not_stop_the_tests(pytester, run_zephyr, monkeypatch):
     monkeypatch.setenv("ZEPHYR_URL", "http://127.0.0.1:9")
     pytester.makepyfile(ONE_TEST.format(case=101))
     ran = run_zephyr(
