@@ -216,7 +216,7 @@ def test_one_job_reports_its_results(runner_for, target, recipe):
 
 
 @pytest.mark.parametrize("recipe", recipes(shards=True))
-def test_the_last_job_reports_the_results_of_all(runner_for, target, recipe):
+def test_the_last_job_reports_the_results_of_all_jobs(runner_for, target, recipe):
     jobs = read_jobs(recipe)
     runner = runner_for(recipe)
     for shard in range(1, SHARDS + 1):

@@ -551,7 +551,7 @@ def test_locked_release_gets_a_400_as_in_the_contract(server, known_ids):
     assert server.middleware.violations == []
 
 
-def test_session_cookie_of_a_login_is_a_credential(server):
+def test_cookie_of_a_login_is_a_credential(server):
     """The cookie is marked Secure, so this test passes it on itself."""
     login = Call("GET", "/manifest", basic=True)
     cookie = server.send(login).headers["Set-Cookie"]

@@ -36,7 +36,7 @@ def test_recordings_of_a_page_are_current(page: Path) -> None:
     assert record.record(page) == page.read_text("utf-8")
 
 
-def test_the_picture_of_a_terminal_is_current():
+def test_the_text_in_the_picture_of_a_terminal_is_current():
     """If this fails, run `python tools/record.py --pictures`."""
     with pictures.demo_run() as (terminal, _address):
         assert pictures.report_lines(terminal) == pictures.TERMINAL_TEXT.read_text(

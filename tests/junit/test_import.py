@@ -191,7 +191,7 @@ def test_a_refused_result_is_sent_by_the_next_push(
     ],
     ids=["attribute", "property", "text of a property", "properties", "name", "class"],
 )  # fmt: skip
-def test_ids_are_found(test, write_report, run_import, target):
+def test_ids_of_test_cases_are_found(test, write_report, run_import, target):
     run_import(
         write_report("a.xml", suite(test)), r"--zephyr-id-pattern=TC-\d+", "--push"
     )

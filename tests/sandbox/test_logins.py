@@ -1,4 +1,4 @@
-"""Logins by API token, by user and password, and by session cookie."""
+"""Logins by API token, by user and password, and by cookie."""
 
 from __future__ import annotations
 

@@ -179,7 +179,7 @@ def test_cases_are_added_by_placement(
     assert sandbox.store.placed_ids(target.phase) == [102]
 
 
-def test_one_call_assigns_everything(
+def test_one_call_assigns_every_unassigned_case(
     sandbox: Sandbox,
     api: Api,
     target: SandboxTarget,

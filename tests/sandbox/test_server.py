@@ -50,7 +50,7 @@ def test_stop_does_not_wait_for_a_hanging_request(kind: str) -> None:
 
 
 def test_connection_stays_open(sandbox: Sandbox, api: Api) -> None:
-    """Requests of one session share a connection, also those answered with errors."""
+    """Requests of one client share a connection, also those answered with errors."""
     connections = []
 
     def count(*args: Any, **kwargs: Any) -> socket.socket:
