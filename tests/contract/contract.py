@@ -93,16 +93,20 @@ class Contract:
         """Return what is wrong with a request; *query* is as it stands in the URL."""
         names = {name.lower(): value for name, value in headers.items()}
         credentials = (names.get(each, "") for each in ("authorization", "cookie"))
-        kind = names.get("content-type", "")
+        content_type = names.get("content-type", "")
         return list(
-            self._cached_request_problems(method, path, query, *credentials, kind, body)
+            self._cached_request_problems(
+                method, path, query, *credentials, content_type, body
+            )
         )
 
     def check_answer(
-        self, method: str, path: str, status: int, kind: str, body: bytes
+        self, method: str, path: str, status: int, content_type: str, body: bytes
     ) -> list[str]:
-        """Return what is wrong with an answer; *kind* is its content type."""
-        return list(self._cached_answer_problems(method, path, status, kind, body))
+        """Return what is wrong with an answer."""
+        return list(
+            self._cached_answer_problems(method, path, status, content_type, body)
+        )
 
     def operation(self, method: str, path: str) -> Json | None:
         """Return an operation, with the parameters of its path before its own.
@@ -125,7 +129,7 @@ class Contract:
         query: str,
         authorization: str,
         cookie: str,
-        kind: str,
+        content_type: str,
         body: bytes,
     ) -> tuple[str, ...]:
         pairs = parse_qsl(query, keep_blank_values=True)
@@ -137,7 +141,7 @@ class Contract:
             headers={"Authorization": authorization} if authorization else {},
             cookies=dict(each.split("=", 1) for each in cookie.split("; ") if each),
             data=body,
-            content_type=kind or "none",
+            content_type=content_type or "none",
         )
         violations = [*self._ignored_by_server(method, path, pairs, body)]
         violations += credential_problems(authorization, cookie)
@@ -169,7 +173,7 @@ class Contract:
                 yield f"query parameter {name}: {value!r} is not true or false"
 
     def _answer_problems(
-        self, method: str, path: str, status: int, kind: str, body: bytes
+        self, method: str, path: str, status: int, content_type: str, body: bytes
     ) -> tuple[str, ...]:
         operation = self.operation(method, path)
         if operation is None:
@@ -190,7 +194,7 @@ class Contract:
             return ("answer: the body is missing",)
         request = MockRequest(HOST, method.lower(), path)
         # The charset does not matter here, but openapi-core would compare it.
-        media_type = kind.partition(";")[0]
+        media_type = content_type.partition(";")[0]
         response = MockResponse(
             sample_rows(body), status_code=status, content_type=media_type
         )
@@ -210,9 +214,8 @@ class Contract:
 def close_schemas(document: Json) -> Json:
     """Return *document* with schemas that allow only the properties that they name.
 
-    A schema that names none, or says ``additionalProperties``, stays as it is. A schema
-    in an ``allOf``, ``anyOf`` or ``oneOf`` describes only a part of an object: it stays
-    open, as an open copy if it is a component, and the schema around it is closed.
+    A schema that names none, or says ``additionalProperties``, stays as it is. The parts
+    of an ``allOf``, ``anyOf`` or ``oneOf`` stay open; the schema around them is closed.
     """
     components = document["components"]["schemas"]
 
@@ -260,7 +263,7 @@ def close_schemas(document: Json) -> Json:
 
 
 PARTS = ("allOf", "anyOf", "oneOf")
-#: What the names of the open copies end with.
+#: The end of the name of the open copy of a component, to which parts refer.
 OPEN_SUFFIX = "AsPart"
 
 
@@ -367,16 +370,16 @@ class ContractMiddleware:
                     method, path, query, headers, body
                 )
             )
-        status, answered, data = self._answer(environ)
+        status, answer_headers, data = self._answer(environ)
         if FAULT_KEY not in environ:
-            kind = dict(answered).get("Content-Type", "")
+            content_type = dict(answer_headers).get("Content-Type", "")
             self._add(
                 f"{method} {path}: {each}"
                 for each in self._contract.check_answer(
-                    method, path, int(status[:3]), kind, data
+                    method, path, int(status[:3]), content_type, data
                 )
             )
-        start_response(status, answered)
+        start_response(status, answer_headers)
         return [data]
 
     def _answer(

@@ -45,7 +45,7 @@ class Exchange:
     headers: tuple[tuple[str, str], ...] = tuple(BEARER.items())
     body: bytes = b""
     status: int = 200
-    kind: str = "application/json"
+    content_type: str = "application/json"
     answer: bytes = b"{}"
 
     def with_json(self, value: object) -> Exchange:
@@ -60,10 +60,10 @@ class Exchange:
         return replace(self, headers=tuple(pairs))
 
     def answered(
-        self, status: int, body: object, kind: str = "application/json"
+        self, status: int, body: object, content_type: str = "application/json"
     ) -> Exchange:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return replace(self, status=status, kind=kind, answer=data)
+        return replace(self, status=status, content_type=content_type, answer=data)
 
     def request_problems(self) -> list[str]:
         query = urlencode(self.query)
@@ -72,7 +72,7 @@ class Exchange:
 
     def answer_problems(self) -> list[str]:
         return CONTRACT.check_answer(
-            self.method, self.path, self.status, self.kind, self.answer
+            self.method, self.path, self.status, self.content_type, self.answer
         )
 
 
