@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+import re
 
 from sqlalchemy import func
 from sqlalchemy import select
@@ -30,13 +31,12 @@ from pytest_zephyr.sandbox.views import Statuses
 from pytest_zephyr.sandbox.views import unescaped
 
 
-#: Content types of the images that browsers show, by the first bytes of the file.
-IMAGE_TYPES = {
-    b"\x89PNG\r\n\x1a\n": "image/png",
-    b"\xff\xd8\xff": "image/jpeg",
-    b"GIF87a": "image/gif",
-    b"GIF89a": "image/gif",
-    b"RIFF": "image/webp",
+#: Content types of the images that browsers show, by a pattern for the first bytes.
+_IMAGE_TYPES = {
+    rb"\x89PNG\r\n\x1a\n": "image/png",
+    rb"\xff\xd8\xff": "image/jpeg",
+    rb"GIF8[79]a": "image/gif",
+    rb"(?s)RIFF.{4}WEBP": "image/webp",
 }
 
 
@@ -127,7 +127,7 @@ def read_details(session: Session, execution_id: int) -> Details | None:
 def image_type(start: bytes) -> str | None:
     """Return the type of an image by its first bytes; `None` for any other file."""
     return next(
-        (kind for magic, kind in IMAGE_TYPES.items() if start.startswith(magic)), None
+        (kind for magic, kind in _IMAGE_TYPES.items() if re.match(magic, start)), None
     )
 
 

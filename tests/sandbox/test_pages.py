@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from pytest_zephyr.sandbox import Sandbox
+from pytest_zephyr.sandbox.details import image_type
 from tests.conftest import SandboxTarget
 from tests.sandbox.conftest import Api
 
@@ -124,6 +125,22 @@ def test_execution_shows_all_its_details(
     assert text.count("<img src=") == 2  # the logo and one preview
     assert "&lt;s&gt;.png" in message
     assert "trace.html" in message
+
+
+@pytest.mark.parametrize(
+    ("start", "content_type"),
+    [
+        (b"\x89PNG\r\n\x1a\n\0\0\0\r", "image/png"),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01", "image/jpeg"),
+        (b"GIF89a\x01\0\x01\0\x80\0", "image/gif"),
+        (b"RIFF\x24\n\0\0WEBP", "image/webp"),
+        (b"RIFF\x24\n\0\0WAVE", None),
+        (b"<svg></svg>", None),
+    ],
+    ids=["png", "jpeg", "gif", "webp", "wav", "svg"],
+)
+def test_an_image_is_known_by_its_first_bytes(start, content_type):
+    assert image_type(start) == content_type
 
 
 def test_files_are_downloads_and_images_are_shown(
