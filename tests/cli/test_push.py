@@ -600,6 +600,9 @@ def test_a_phase_that_the_journal_does_not_name_is_only_taken_from_a_flag(
     assert push(journal, f"--zephyr-phase={target.phase}")[0] == 0
 
 
+# The commands that are printed
+
+
 @pytest.mark.parametrize(
     "typos",
     [
@@ -716,6 +719,9 @@ def test_a_printed_command_finds_the_settings_of_its_run(
 
     assert run_shown_command(failed.out).ret == 0
     assert target.statuses()[101] == "1"
+
+
+# Damaged journals
 
 
 def test_a_line_that_cannot_be_read_is_reported(push, journal, target):

@@ -1,4 +1,4 @@
-"""`pytest-zephyr sandbox`: the server, what it prints, and its faults."""
+"""`pytest-zephyr sandbox`: the server, what the command prints, and faults."""
 
 from __future__ import annotations
 

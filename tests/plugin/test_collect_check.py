@@ -31,7 +31,7 @@ SUITE = """
 def check(pytester, run_zephyr, target):
     """Return a function that collects `SUITE`, and checks that nothing is written.
 
-    Neither the server nor the directory ``.zephyr`` may change.
+    No request writes to the server, and there is no directory ``.zephyr``.
     """
     target.sandbox.store.add_case(target.release, testcase_id=201)
     pytester.makepyfile(test_shop=SUITE)

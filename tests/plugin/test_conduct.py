@@ -425,6 +425,15 @@ def test_git_ignores_the_journal_directory(pytester, run_zephyr):
     ) == "*\n"
 
 
+@pytest.mark.parametrize("flag", ["--help", "--markers", "--fixtures", "--version"])
+def test_pytest_options_that_only_print_need_no_settings(pytester, run_pytest, flag):
+    pytester.makeini("[pytest]\nzephyr = true\n")
+    ran = run_pytest(flag)
+
+    assert ran.ret == 0
+    assert ran.journals == []
+
+
 # Where internal errors are reported
 
 
@@ -462,36 +471,3 @@ def test_kept_journal_is_named_if_the_summary_fails(pytester, run_zephyr, monkey
     ran = run_zephyr("--zephyr-url=http://127.0.0.1:9", "--zephyr-retries=0")
 
     assert " push .zephyr" in ran.text
-
-
-@pytest.mark.parametrize("flag", ["--help", "--markers", "--fixtures", "--version"])
-def test_pytest_options_that_only_print_need_no_settings(pytester, run_pytest, flag):
-    pytester.makeini("[pytest]\nzephyr = true\n")
-    ran = run_pytest(flag)
-
-    assert ran.ret == 0
-    assert ran.journals == []
-
-
-def test_values_of_secret_parameters_stay_out_of_notes_and_summary(
-    pytester, run_zephyr, target
-):
-    pytester.makepyfile(
-        """
-        import pytest
-
-        @pytest.mark.zephyr(101)
-        @pytest.mark.parametrize("password", ["hunter2secret"])
-        def test_a(password):
-            assert password == "right"
-
-        @pytest.mark.zephyr(998)
-        @pytest.mark.parametrize("api_key", ["hunter3secret"])
-        def test_b(api_key): pass
-        """
-    )
-    ran = run_zephyr(check_exit_code=False)
-
-    assert "right" in target.execution(101).comment
-    assert "hunter" not in target.execution(101).comment
-    assert "hunter3" not in ran.text

@@ -269,7 +269,7 @@ def test_workers_of_a_run_inside_a_test_read_no_settings(pytester, run_zephyr, t
     assert target.statuses()[101] == "1"
 
 
-# Markers while a test runs
+# Markers that are added late
 
 
 LATE_MARKS = """

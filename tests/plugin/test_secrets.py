@@ -414,3 +414,27 @@ def test_hidden_parameters_keep_their_names_if_fewer_tests_are_selected(
     run_zephyr(key, "--lf", check_exit_code=False)
 
     assert (target.statuses()[101], target.statuses()[102]) == ("1", "1")
+
+
+def test_values_of_secret_parameters_stay_out_of_notes_and_summary(
+    pytester, run_zephyr, target
+):
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        @pytest.mark.parametrize("password", ["hunter2secret"])
+        def test_a(password):
+            assert password == "right"
+
+        @pytest.mark.zephyr(998)
+        @pytest.mark.parametrize("api_key", ["hunter3secret"])
+        def test_b(api_key): pass
+        """
+    )
+    ran = run_zephyr(check_exit_code=False)
+
+    assert "right" in target.execution(101).comment
+    assert "hunter" not in target.execution(101).comment
+    assert "hunter3" not in ran.text
