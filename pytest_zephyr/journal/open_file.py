@@ -52,6 +52,11 @@ class OpenFile:
             return False
 
     @property
+    def is_empty(self) -> bool:
+        """Whether nothing was written so far, or all of it was removed."""
+        return self._size == 0
+
+    @property
     def is_there(self) -> bool:
         """Whether the path still leads to the file."""
         try:
@@ -80,7 +85,7 @@ class OpenFile:
 
     def overwrite(self, position: int, data: bytes) -> None:
         """Replace bytes at *position* by *data*, which needs no room on the disk."""
-        if not self.is_there:
+        if not self.is_there or position >= self._size:
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
         # The descriptor that appends cannot write anywhere else.
         descriptor = System.open(self._path, _CHANGE_FLAGS, 0o666)

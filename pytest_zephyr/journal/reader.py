@@ -185,13 +185,17 @@ class Journal:
             _shift_times(nodes, offset)
         uncollected = [error.nodeid for error in others[journal_format.CollectError]]
         session = Session(
-            header.session,
-            header.job,
-            header.started + offset,
-            ended + offset,
-            nodes,
-            {name for each in others[ledger.RunningSessions] for name in each.sessions},
-            not uncollected,
+            name=header.session,
+            job=header.job,
+            started=header.started + offset,
+            ended=ended + offset,
+            nodes=nodes,
+            still_running={
+                name
+                for each in others[ledger.RunningSessions]
+                for name in each.sessions
+            },
+            complete=not uncollected,
         )
         # Every worker deselects the same tests.
         deselected = max(

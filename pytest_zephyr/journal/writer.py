@@ -178,7 +178,8 @@ class JournalWriter:
         if self._file is None or not self.unwritten:
             return
         # The refused write may have left half a line.
-        if self._write(b"\n" + b"".join(self.unwritten)):
+        start = b"" if self._file.is_empty else b"\n"
+        if self._write(start + b"".join(self.unwritten)):
             self.broken = None
             self.unwritten.clear()
             self._mark_cut(self._header.partition(_CUT)[2][:1])
@@ -195,8 +196,17 @@ class JournalWriter:
             self._file = self._create_file()
         except OSError as error:
             self.broken = error
-        if not self._write(content):
+        self._write_first(content)
+
+    def _write_first(self, content: bytes) -> bool:
+        """Write the *content* of a file that is empty; return whether that worked.
+
+        If it did not, *content* comes first in *unwritten*.
+        """
+        is_written = self._write(content)
+        if not is_written:
             self.unwritten[:0] = content.splitlines(keepends=True)
+        return is_written
 
     def _repair(self, rest: bytes) -> bytes:
         """Return the content of a journal of which only *rest* is left.
@@ -236,9 +246,9 @@ class JournalWriter:
                     self._file.remove_end(written)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except Shortened:
-            data = self._repair(self._file.read_all()) + data
+            content = self._repair(self._file.read_all())
             self._file.remove_end()
-            return self._write(data)
+            return self._write_first(content) and self._write(data)
         except OSError as error:
             if error.errno == errno.EBADF and self._open_again(self._file):
                 return self._write(data)

@@ -619,6 +619,44 @@ def test_a_journal_that_is_shortened_on_a_full_disk_keeps_its_whole_lines(
     assert read(path) == [*RECORDS[:2], RECORDS[3], End()]
 
 
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def shorten(path: Path) -> None:
+    """Cut off the end of the last line."""
+    os.truncate(path, path.stat().st_size - 3)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps a file that is open")
+@pytest.mark.parametrize("room", [0, 1, 60, 100, 200, 250, 100_000])
+@pytest.mark.parametrize("damage", [remove, shorten])
+def test_a_damaged_journal_loses_nothing_on_a_full_disk(
+    path, monkeypatch, damage, room
+):
+    """What cannot be written stays in memory, and is written once there is room."""
+    writer = JournalWriter.create(path, HEADER)
+    writer.append(*map(record_line, [*RECORDS[:2], End()]))
+    damage(path)
+    disk = full_disk(monkeypatch, room)
+    writer.append(record_line(RECORDS[2]))
+    writer.retry()
+    while_full = Journal(path, writer.unwritten)
+    contents_while_full = while_full.read(), records_of(while_full)
+    disk.room = 100_000
+    writer.retry()
+    writer.close()
+    afterwards = Journal(path)
+
+    assert writer.broken is None
+    for contents, records in (
+        contents_while_full,
+        (afterwards.read(), records_of(afterwards)),
+    ):
+        assert contents.unreadable == []
+        assert [each for each in records if not isinstance(each, End)] == RECORDS[:3]
+
+
 def test_no_item_is_lost_on_a_full_disk(path, monkeypatch):
     """Lines that one call appends are on disk or in memory."""
     full_disk(monkeypatch, 150)
