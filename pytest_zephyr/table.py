@@ -47,7 +47,7 @@ _ROWS: tuple[tuple[str, str, str | None, str | None], ...] = (
     ),
     (
         "unmapped",
-        "How to treat a test without a marker: ignore, warn, error, or create a test case",
+        "How to treat a test that names no test case: ignore, warn, error, or create one",
         "POLICY",
         "ignore",
     ),
@@ -150,7 +150,7 @@ _ROWS: tuple[tuple[str, str, str | None, str | None], ...] = (
     ("show_config", "Print every value and where it came from, and exit", "", "false"),
     (
         "id_prefix",
-        "Regular expression for a prefix of the ids in markers (default: TC or TC-, in any case)",
+        "Regular expression for a prefix of test case ids (default: TC or TC-, in any case)",
         None,
         DEFAULT_ID_PREFIX,
     ),

@@ -82,10 +82,9 @@ class Item:
     """A selected test with the test cases that it verifies.
 
     *comment*, *defects* and *fields* come from its markers. *new* is the test case to
-    create for a test without a marker, if any; *unmarked* says that the test names no test
-    case and is not ignored, *invalid* that one of its markers has a mistake.
-    *changed* says that its markers were changed while it ran; such an item replaces the
-    one from the collection.
+    create for it, if any; *unmarked* says that it names no test case and is not ignored,
+    *invalid* that one of its markers has a mistake. *changed* says that its markers were
+    changed while it ran; such an item replaces the one from the collection.
     """
 
     nodeid: str
