@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from pytest_zephyr.origin import System
 from pytest_zephyr.results.evidence import File
-from pytest_zephyr.results.evidence import LeftOutItem
+from pytest_zephyr.results.evidence import LeftOut
 from pytest_zephyr.text import format_size
 
 
@@ -85,7 +85,7 @@ class FileStore:
 
     def take(
         self, content: bytes | Path, name: str, content_type: str = ""
-    ) -> File | LeftOutItem:
+    ) -> File | LeftOut:
         """Copy an attachment; return it as evidence, or why it was left out.
 
         *name* and *content_type* are guessed if they are empty.
@@ -103,7 +103,7 @@ class FileStore:
         except (_TooLarge, OSError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             by_limit = isinstance(error, _TooLarge)
-            return LeftOutItem(clean_name(name), size, reason, by_limit)
+            return LeftOut(clean_name(name), size, reason, by_limit)
         content_type = content_type or guess_type(name, beginning)
         name = clean_name(name or guess_name(content_type))
         return File(name, content_type, digest, size)

@@ -110,7 +110,7 @@ _EVIDENCE_TYPES: Mapping[str, Any] = {
     "field": evidence.Field,
     "attachment": evidence.File,
     "step": evidence.Step,
-    "left_out": evidence.LeftOutItem,
+    "left_out": evidence.LeftOut,
 }
 
 _ENTRY_TYPES: Mapping[str, Any] = {

@@ -13,7 +13,7 @@ from pytest_zephyr.results.records import CaseRef
 
 @dataclass(slots=True)
 class Receipt:
-    """One delivered result; *digest* identifies it (see `results.plan.CaseResult`)."""
+    """The receipt of a result; *digest* identifies it (see `results.plan.CaseResult`)."""
 
     case: CaseRef
     execution: int
@@ -90,14 +90,14 @@ class Attaching:
 
 @dataclass(frozen=True)
 class Attached:
-    """Files that the server has attached."""
+    """The receipt of files: the server has attached them."""
 
     rows: tuple[AttachmentKey, ...]
 
 
 @dataclass(frozen=True)
 class Stepped:
-    """The executions whose step results the server has, each with a digest of the steps."""
+    """The receipt of step results: by execution, a digest of the steps that it has."""
 
     rows: Mapping[int, str]
 

@@ -193,14 +193,12 @@ class Importer:
                 # Scrub before truncating: half a secret would no longer match.
                 shown = shorten(self._scrub(name), 200)
                 reason = f"no file {shown} below {test.path.parent}"
-                yield evidence.LeftOutItem(clean_name(label), 0, self._scrub(reason))
+                yield evidence.LeftOut(clean_name(label), 0, self._scrub(reason))
         failed = any(each.outcome != "skipped" for each in last)
         sends_output = self._capture == "all" or (failed and self._capture == "failed")
         if sends_output and output.length > self._max_output:
             reason = "larger than zephyr_attach_max_size"
-            yield evidence.LeftOutItem(
-                "output.txt", output.length, reason, by_limit=True
-            )
+            yield evidence.LeftOut("output.txt", output.length, reason, by_limit=True)
         elif sends_output and output.length:
             content = self._scrub(str(output)).encode("utf-8", "replace")
             yield self._store.take(content, "output.txt")

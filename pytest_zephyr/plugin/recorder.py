@@ -78,7 +78,7 @@ class Recorder:
             return
         # Scrub before truncating: half a secret would no longer match.
         taken = self.store.take(content, self.scrub(name), kind)
-        if isinstance(taken, evidence.LeftOutItem):
+        if isinstance(taken, evidence.LeftOut):
             taken = replace(taken, reason=self.scrub(taken.reason))
         self.write(item, taken)
 
@@ -87,7 +87,7 @@ class Recorder:
         name = file_store.clean_name(self.scrub(name) or "attachment")
         # Scrub before truncating here, too.
         reason = shorten(self.scrub(reason), _MAX_REASON)
-        self.write(item, evidence.LeftOutItem(name, 0, reason))
+        self.write(item, evidence.LeftOut(name, 0, reason))
 
 
 #: The recorder of this process, in the stash of the config.

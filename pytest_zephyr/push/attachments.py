@@ -110,22 +110,24 @@ def _full_notes(change: Change, *, always: bool) -> list[FileToSend]:
 
 def left_out(changes: Iterable[Change]) -> list[delivery.UndeliveredEvidence]:
     """Return the evidence that the test process could not put into the journal, sorted."""
-    items = {
+    undelivered = {
         delivery.UndeliveredEvidence(
-            item.name,
+            value.name,
             node.nodeid,
-            f"{format_size(item.size)}, {item.reason}" if item.size else item.reason,
-            by_limit=item.by_limit,
+            f"{format_size(value.size)}, {value.reason}"
+            if value.size
+            else value.reason,
+            by_limit=value.by_limit,
         )
         for change in changes
         for node in change.result.nodes
-        for item in node.evidence.left_out
+        for value in node.evidence.left_out
     }
-    return sorted(items, key=lambda each: (each.nodeid, each.name, each.reason))
+    return sorted(undelivered, key=lambda each: (each.nodeid, each.name, each.reason))
 
 
-class FileSender(BatchWriter[FileToSend]):
-    """Sends those of *files* that have no receipt, and counts them in *evidence*."""
+class AttachmentWriter(BatchWriter[FileToSend]):
+    """Attaches those of *files* that have no receipt, and counts them in *evidence*."""
 
     # A refusal does not say which files were attached before it.
     reads_back_refusals = True

@@ -145,10 +145,10 @@ def _by_reason(problems: Iterable[_Problem]) -> Iterable[tuple[str, list[_Proble
     return by_reason.items()
 
 
-def _about_evidence(items: Sequence[UndeliveredEvidence], what: str) -> list[Line]:
-    """Return a line for each reason, with the first of *items* and a count of the others."""
+def _about_evidence(values: Sequence[UndeliveredEvidence], what: str) -> list[Line]:
+    """Return a line for each reason, with the first of *values* and a count of the others."""
     lines = []
-    for reason, alike in _by_reason(items):
+    for reason, alike in _by_reason(values):
         more = f" and {len(alike) - 1} more" if len(alike) > 1 else ""
         text = f"{alike[0].name} {what} ({alike[0].nodeid}{more}): {reason}"
         level: Level = "warning" if all(each.by_limit for each in alike) else "error"

@@ -203,8 +203,8 @@ def as_json(delivery: Delivery, merged: MergedResults) -> dict[str, object]:
     }
 
 
-def _evidence_as_json(item: UndeliveredEvidence) -> dict[str, object]:
-    return {"name": item.name, "test": item.nodeid, "reason": item.reason}
+def _evidence_as_json(value: UndeliveredEvidence) -> dict[str, object]:
+    return {"name": value.name, "test": value.nodeid, "reason": value.reason}
 
 
 def replacements(merged: MergedResults) -> list[Line]:

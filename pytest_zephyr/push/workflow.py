@@ -167,5 +167,5 @@ def _carry_out(
     evidence.left_out += attachments.left_out(confirmed)
     steps.write_all(confirmed)
     files = attachments.files_to_send(confirmed, steps.notes_incomplete)
-    attachments.FileSender(client, memory, evidence, files, progress).run()
+    attachments.AttachmentWriter(client, memory, evidence, files, progress).run()
     steps.note_attached()

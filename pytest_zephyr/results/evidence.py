@@ -69,7 +69,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class LeftOutItem:
+class LeftOut:
     """An attachment that was not copied, or another value that was not taken, and why.
 
     *size* is in bytes, 0 if it is not known. *by_limit* says that a size limit is exceeded.
@@ -81,7 +81,7 @@ class LeftOutItem:
     by_limit: bool = False
 
 
-EvidenceValue = Comment | Defect | Field | File | Step | LeftOutItem
+EvidenceValue = Comment | Defect | Field | File | Step | LeftOut
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Evidence:
     fields: tuple[tuple[str, FieldValue], ...] = ()
     files: tuple[File, ...] = ()
     steps: tuple[Step, ...] = ()
-    left_out: tuple[LeftOutItem, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
     def __bool__(self) -> bool:
         return self != NO_EVIDENCE
@@ -133,7 +133,7 @@ def gather(evidence_values: Iterable[EvidenceValue]) -> Evidence:
         fields=tuple((each.name, each.value) for each in by_kind[Field].values()),
         files=tuple(by_kind[File].values()),
         steps=tuple(by_kind[Step].values()),
-        left_out=tuple(by_kind[LeftOutItem].values()),
+        left_out=tuple(by_kind[LeftOut].values()),
     )
 
 

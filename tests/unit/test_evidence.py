@@ -17,7 +17,7 @@ from pytest_zephyr.results.evidence import EvidenceEntry
 from pytest_zephyr.results.evidence import Field
 from pytest_zephyr.results.evidence import File
 from pytest_zephyr.results.evidence import gather
-from pytest_zephyr.results.evidence import LeftOutItem
+from pytest_zephyr.results.evidence import LeftOut
 from pytest_zephyr.results.evidence import NO_EVIDENCE
 from pytest_zephyr.results.evidence import Step
 from pytest_zephyr.results.fold import fold
@@ -41,7 +41,7 @@ ALL_KINDS = (
     SHOT,
     Step(1, "Open", 0, "passed", "", 5),
     Step(2, 3, 1),
-    LeftOutItem("film.webm", 0, "too large"),
+    LeftOut("film.webm", 0, "too large"),
 )
 
 

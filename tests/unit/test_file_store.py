@@ -20,7 +20,7 @@ from pytest_zephyr.journal.file_store import guess_type
 from pytest_zephyr.journal.file_store import read_copy
 from pytest_zephyr.journal.file_store import remove_unnamed
 from pytest_zephyr.results.evidence import File
-from pytest_zephyr.results.evidence import LeftOutItem
+from pytest_zephyr.results.evidence import LeftOut
 from tests.unit.make import deterministic
 
 
@@ -45,7 +45,7 @@ def take(store: FileStore, content: bytes | Path) -> tuple[str, int]:
 def exceeded_limit(store: FileStore, content: bytes | Path) -> str:
     """Return which limit an attachment exceeds."""
     taken = store.take(content, "a")
-    assert isinstance(taken, LeftOutItem)
+    assert isinstance(taken, LeftOut)
     assert taken.by_limit
     return taken.reason
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import pytest
 
 from pytest_zephyr.results.evidence import Evidence
-from pytest_zephyr.results.evidence import LeftOutItem
+from pytest_zephyr.results.evidence import LeftOut
 from pytest_zephyr.results.evidence import Step
 from pytest_zephyr.results.notes import escape
 from pytest_zephyr.results.notes import fit
@@ -358,7 +358,7 @@ EVIDENCE = Evidence(
     comments=("slow <today>",),
     defects=("BUG-7", "BUG-8"),
     fields=(("browser", "firefox"), ("n", 3)),
-    left_out=(LeftOutItem("film.webm", 11 * 1024**2, "larger than 10M"),),
+    left_out=(LeftOut("film.webm", 11 * 1024**2, "larger than 10M"),),
 )
 
 
