@@ -133,5 +133,7 @@ def unsent_report(
         dry_run=settings.dry_run,
         lines=lines,
         cases=cases,
-        without_case=[node for node in plan.unmapped if node.unmarked or node.invalid],
+        without_case=[
+            node for node in plan.nodes_without_case if node.unmarked or node.invalid
+        ],
     )

@@ -88,10 +88,11 @@ class Delivery:
 
     *new_cases* are the test cases that were to be created and were not, each with its
     tests; *creations* has all that was missing on the server. *without_case* are tests
-    that name no test case, *invalid* those with an invalid marker. *unmapped* are the
-    titles of tests without a test case that the settings report, which is a failure if
-    *unmapped_is_error*. *previewed* says that this was a dry run, in which *changes* has
-    what would be written. *error* is why the push ended early.
+    that name no test case, are not ignored, and get none created; *unmapped* are the
+    titles of those that ``zephyr_unmapped`` reports, which is a failure if
+    *unmapped_is_error*. *invalid* are the tests with an invalid marker. *previewed* says
+    that this was a dry run, in which *changes* has what would be written. *error* is why
+    the push ended early.
     """
 
     snapshot: Snapshot | None = None

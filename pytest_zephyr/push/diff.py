@@ -74,7 +74,7 @@ class Change:
         return tag.at if tag else self.result.at
 
     @property
-    def text(self) -> str | None:
+    def tagged_notes(self) -> str | None:
         """The notes with their tag, `None` to leave them unchanged."""
         if self.notes is None or not self.tag:
             return self.notes
@@ -321,7 +321,7 @@ def was_written(change: Change, stamp_before: str) -> bool:
 
 def keeps_foreign_notes(change: Change, notes: str) -> bool:
     """Return whether *notes* are ours or have a tag, and stay after *change*."""
-    if not notes or change.text is not None:
+    if not notes or change.tagged_notes is not None:
         return False
     return is_ours(notes) or tags.find(notes) is not None
 

@@ -47,7 +47,9 @@ class ResultWriter(BatchWriter[diff.Change]):
     def run(self) -> None:
         changes = self._changes
         self._note_receipts(changes.reported)
-        tags_only = [each for each in changes.overruled if each.text is not None]
+        tags_only = [
+            each for each in changes.overruled if each.tagged_notes is not None
+        ]
         try:
             self.send_all([*changes.writes, *tags_only])
         finally:
@@ -89,7 +91,7 @@ class ResultWriter(BatchWriter[diff.Change]):
         sent: list[diff.Change] = []
         by_status_id: dict[str, list[diff.Change]] = {}
         for change in batch:
-            if change.text is None:
+            if change.tagged_notes is None:
                 by_status_id.setdefault(change.status_id, []).append(change)
         try:
             for status_id, group in by_status_id.items():
@@ -98,7 +100,7 @@ class ResultWriter(BatchWriter[diff.Change]):
                 sent += group
                 self._check_answer(group, answered)
             for change in batch:
-                if change.text is not None:
+                if change.tagged_notes is not None:
                     self._client.execute_one(_write_of(change), self._tester)
                     self._note_written([change])
         except errors.ZephyrBadAnswer:
@@ -141,7 +143,7 @@ class ResultWriter(BatchWriter[diff.Change]):
             else:
                 self.changed.add(before.id)
                 decided = self._decide_again(current)
-                is_settled = decided.overruled_by and decided.text is None
+                is_settled = decided.overruled_by and decided.tagged_notes is None
                 (confirmed if is_settled else unwritten).append(decided)
         self._note_written(confirmed)
         return unwritten
@@ -202,7 +204,7 @@ def _write_of(change: diff.Change) -> ExecutionWrite:
             else change.result.milliseconds
         ),
         executed_on=change.at,
-        notes=change.text,
+        notes=change.tagged_notes,
     )
 
 

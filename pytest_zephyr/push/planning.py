@@ -61,7 +61,11 @@ class Planner:
             self._inputs = inputs
             self._plan = Plan(
                 tuple(each for each in plan.results if each.sessions & sent),
-                tuple(each for each in plan.unmapped if each.origin.session in sent),
+                tuple(
+                    each
+                    for each in plan.nodes_without_case
+                    if each.origin.session in sent
+                ),
             )
         return self._plan
 

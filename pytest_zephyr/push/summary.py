@@ -46,11 +46,11 @@ def counts(delivery: Delivery) -> Line:
     reasons = Counter(map(_why_unchanged, changes.skipped))
     reasons += Counter({_OLDER: len(changes.older), _OVERRULED: len(changes.overruled)})
     parts = [
-        _with_reasons(len(reported) + new, f"{would}reported", statuses),
-        _with_reasons(len(before), "reported before", _by_status(before)),
-        _with_reasons(changes.unchanged, "unchanged", reasons),
-        _with_reasons(len(changes.refused), "refused", {}),
-        _with_reasons(0 if delivery.previewed else delivery.pending, "not sent", {}),
+        _with_counts(len(reported) + new, f"{would}reported", statuses),
+        _with_counts(len(before), "reported before", _by_status(before)),
+        _with_counts(changes.unchanged, "unchanged", reasons),
+        _with_counts(len(changes.refused), "refused", {}),
+        _with_counts(0 if delivery.previewed else delivery.pending, "not sent", {}),
     ]
     text = f"{plural(delivery.total, 'test case')}: {', '.join(filter(None, parts))}"
     level: Level = "info"
@@ -63,16 +63,17 @@ def counts(delivery: Delivery) -> Line:
     return Line(text, level)
 
 
-def _with_reasons(number: int, what: str, reasons: Mapping[str, int]) -> str:
-    """Return *number* and *what*, with the count of each reason; empty if *number* is 0.
+def _with_counts(number: int, what: str, groups: Mapping[str, int]) -> str:
+    """Return *number* and *what*, with the counts of *groups*; empty if *number* is 0.
 
-    If there is only one reason why results are unchanged, it has no count.
+    *groups* are statuses or reasons. If there is only one reason why results are
+    unchanged, it has no count.
     """
     if not number:
         return ""
-    texts = [f"{count} {reason}" for reason, count in reasons.items()]
-    if what == "unchanged" and len(reasons) == 1:
-        texts = list(reasons)
+    texts = [f"{count} {group}" for group, count in groups.items()]
+    if what == "unchanged" and len(groups) == 1:
+        texts = list(groups)
     return f"{number} {what}" + (f" ({', '.join(texts)})" if texts else "")
 
 

@@ -118,7 +118,7 @@ def _expected_delivery(planner: Planner, nodes: Sequence[NodeResult]) -> Deliver
     changes = delivery.changes
     for result in plan.results:
         (changes.skipped if result.is_skipped else changes.not_compared).append(result)
-    for node in plan.unmapped:
+    for node in plan.nodes_without_case:
         settings = planner.settings_of(node)
         if settings.unmapped in {"warn", "error"} and node.unmarked:
             delivery.unmapped.append(node.title)

@@ -89,7 +89,7 @@ class CaseResult:
 
     @property
     def run_digest(self) -> str:
-        """A digest of the run key, for tags."""
+        """A digest of the run (see `Origin`), for tags."""
         return short_digest(self.nodes[0].origin.run if self.nodes else "", 8)
 
     @property
@@ -110,10 +110,10 @@ class Rules:
 
 @dataclass(frozen=True)
 class Plan:
-    """All case results of a run, and the tests that name no case."""
+    """All case results of a run, and the tests without a test case."""
 
     results: tuple[CaseResult, ...]
-    unmapped: tuple[NodeResult, ...]
+    nodes_without_case: tuple[NodeResult, ...]
 
 
 def build_plan(
@@ -126,10 +126,10 @@ def build_plan(
     *rules_by_session* has rules by the names of sessions; *rules* are for the others.
     """
     groups: dict[CaseRef, list[NodeResult]] = {}
-    unmapped = []
+    nodes_without_case = []
     for node in nodes:
         if not node.cases:
-            unmapped.append(node)
+            nodes_without_case.append(node)
         for case in dict.fromkeys(node.cases):
             groups.setdefault(case, []).append(node)
     # Free each group once its result is built: a large run has many.
@@ -137,7 +137,7 @@ def build_plan(
         _case_result(case, groups.pop(case), rules, rules_by_session or {})
         for case in list(groups)
     )
-    return Plan(results, tuple(unmapped))
+    return Plan(results, tuple(nodes_without_case))
 
 
 def _case_result(

@@ -71,7 +71,7 @@ class OwnFinding(Finding):
 
 @dataclass(frozen=True)
 class Tag:
-    """A digest of the run key, the time *at* which the last test ended, and the findings."""
+    """A digest of the run (see `Origin`), the time *at* which the last test ended, and the findings."""
 
     run_digest: str
     at: int

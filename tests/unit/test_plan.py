@@ -183,7 +183,7 @@ def test_tests_without_a_case_are_listed_apart():
         Rules(choices_of(), NotesOptions()),
     )
 
-    assert [each.nodeid for each in plan.unmapped] == ["a"]
+    assert [each.nodeid for each in plan.nodes_without_case] == ["a"]
     assert [each.case for each in plan.results] == [1]
 
 

@@ -144,7 +144,7 @@ def write(case_result: CaseResult, row: Execution) -> Execution:
     change = decide(case_result, row, rules_for(case_result))
     if change is None:
         return row
-    text = change.text
+    text = change.tagged_notes
     notes = row.notes if text is None else text
     return replace(row, status_id=change.status_id, notes=notes)
 
@@ -300,7 +300,7 @@ def test_notes_of_a_failure_are_removed_when_its_job_passes():
     row = execution(1, 101, status_id=status, notes=notes)
     again = decide(job_result(JOB_B, PASS, 3000), row, rules_for())
     assert again is not None
-    assert (again.text or "").startswith("passed")
+    assert (again.tagged_notes or "").startswith("passed")
 
 
 def test_a_status_that_a_person_changed_makes_the_tag_invalid():
@@ -321,7 +321,7 @@ def test_a_worse_result_that_a_pass_has_overwritten_is_restored():
 
     assert decided is not None
     assert decided.status_id == FAIL.id
-    assert tags.strip(decided.text or "") == tags.strip(notes)
+    assert tags.strip(decided.tagged_notes or "") == tags.strip(notes)
 
 
 @pytest.mark.parametrize("status", [FAIL, PASS], ids=lambda status: status.name)
@@ -370,7 +370,7 @@ def test_a_clock_that_is_ahead_does_not_stop_later_runs():
     future = job_result(JOB_A, FAIL, 10**9)
     change = decide(future, execution(1, 101, notes=""), rules_for(future, now=2000))
     assert change is not None
-    parsed = tags.find(change.text or "")
+    parsed = tags.find(change.tagged_notes or "")
 
     assert parsed is not None
     assert parsed.at == 2000
