@@ -89,7 +89,7 @@ class Checker:
         except errors.ZephyrUnreachable as error:
             is_reached = error.code == "tls"
             if is_reached:
-                self._note("address", client.server.origin)
+                self._note("address", client.server.url)
             self._fail("TLS" if is_reached else "address", error)
             return None
         except errors.ZephyrBadAnswer as error:
@@ -106,8 +106,8 @@ class Checker:
 
     def _check_encryption(self, client: Client) -> None:
         """Note the results of the steps address and TLS of a server that has answered."""
-        self._note("address", client.server.origin)
-        if client.server.origin.startswith("http://"):
+        self._note("address", client.server.url)
+        if client.server.url.startswith("http://"):
             text = "not encrypted: anyone on the network path can read the credential"
             self._note("TLS", text, "warning")
         elif self._settings.verify is False:

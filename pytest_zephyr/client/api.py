@@ -7,4 +7,4 @@ from pytest_zephyr.client.projects import ProjectCalls
 
 
 class Client(ProjectCalls, ExecutionCalls):
-    """All calls, over one HTTP session."""
+    """All calls, over one `Transport`."""

@@ -96,7 +96,7 @@ class Calls(Transport):
     ) -> Entity:
         created = read(decode.mapping(self._write("POST", path, params, body)))
         if created is None:
-            msg = f"{self.server.origin} did not say what POST {path} created."
+            msg = f"{self.server.url} did not say what POST {path} created."
             raise errors.ZephyrWriteUnanswered(msg)
         return created
 

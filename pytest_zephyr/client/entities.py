@@ -49,8 +49,8 @@ class Release:
 class Phase:
     """A phase of a cycle.
 
-    Test cases can be added only to a *free_form* phase. *tree* is the id of the root node
-    of its own tree. *created* is in milliseconds since the epoch. `None` means unknown.
+    Test cases can be added only to a *free_form* phase. *tree* is the id of the root
+    folder of its own tree. *created* is in milliseconds since the epoch. `None` means unknown.
     """
 
     id: int
@@ -74,7 +74,7 @@ class Cycle:
 
 @dataclass(frozen=True)
 class Folder:
-    """A node of a release's test repository, or of a phase's own tree.
+    """A folder of a release's test repository, or of a phase's own tree.
 
     *release* is the id of its release, `None` if unknown.
     """

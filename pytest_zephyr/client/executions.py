@@ -72,10 +72,10 @@ class ExecutionCalls(Calls):
     def phase_tree(self, phase: int) -> entities.Folder:
         return self._one(f"assignmenttree/{phase}", readers.folder, "tree")
 
-    def phase_rows(self, node: int) -> Iterator[entities.PhaseRow]:
-        """Yield the rows of one node of a phase's tree, assigned or not."""
+    def phase_rows(self, folder: int) -> Iterator[entities.PhaseRow]:
+        """Yield the rows of one folder of a phase's tree, assigned or not."""
         rows = self._pages(
-            f"testcase/planning/{node}",
+            f"testcase/planning/{folder}",
             {"order": "orderId", "isascorder": True},
             lambda row: decode.mapping(row.get("tct")),
         )
@@ -104,7 +104,7 @@ class ExecutionCalls(Calls):
     def assign(
         self, phase: int, placements: Sequence[entities.Placement], tester: int
     ) -> None:
-        """Assign up to 500 test cases of one node of a phase's tree to *tester*."""
+        """Assign up to 500 test cases of one folder of a phase's tree to *tester*."""
         body = {
             "selectedAll": 1,
             "testerId": tester,

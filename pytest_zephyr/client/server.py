@@ -42,18 +42,18 @@ class Server:
     def __init__(self, settings: Settings) -> None:
         assert settings.url is not None
         assert settings.credential is not None
-        self.origin = settings.url
-        self.parts = urlsplit(self.origin)
+        self.url = settings.url
+        self.parts = urlsplit(self.url)
         self.credential = settings.credential
         self.project = settings.project
         self.timeout = settings.timeout
         self.user = ""
         self.has_answered = False
-        self._name = self.origin
+        self._name = self.url
         if not settings.embedded:
             self._name += f" ({settings.sources['url']})"
-        self.proxies, proxy_source = _proxies(self.origin, settings)
-        proxy = select_proxy(self.origin, self.proxies) or ""
+        self.proxies, proxy_source = _proxies(self.url, settings)
+        proxy = select_proxy(self.url, self.proxies) or ""
         self.proxy_has_login = "@" in proxy
         self.proxy = f"{mask_userinfo(proxy)} ({proxy_source})"
         self.scrub = Scrubber(secrets_of(self.credential, self.proxies.values()))
@@ -84,16 +84,16 @@ class Server:
         return self.parts._replace(scheme="https", netloc=host).geturl()
 
 
-def _proxies(origin: str, settings: Settings) -> tuple[dict[str, str], Source]:
-    """Return the proxies to use for *origin*, and where they are set."""
+def _proxies(url: str, settings: Settings) -> tuple[dict[str, str], Source]:
+    """Return the proxies to use for *url*, and where they are set."""
     source = settings.sources["proxy"]
     if settings.embedded:
         return {}, source
-    if settings.proxy and not should_bypass_proxies(origin, no_proxy=None):
+    if settings.proxy and not should_bypass_proxies(url, no_proxy=None):
         proxies = {"http": settings.proxy, "https": settings.proxy}
         return proxies, source
-    proxies = get_environ_proxies(origin)
-    proxy = select_proxy(origin, proxies)
+    proxies = get_environ_proxies(url)
+    proxy = select_proxy(url, proxies)
     names = (
         name
         for name, value in os.environ.items()

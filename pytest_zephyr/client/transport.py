@@ -1,4 +1,4 @@
-"""One HTTP session to one server: base address, login, and calls within a time budget."""
+"""Sends calls to one server: below its address, with a login, within a time budget."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Transport:
         self.api_version = "v3"
         self._retries = settings.retries
         self._auth = make_auth(self.server.credential)
-        self._http = http = _Session()
+        self._http = http = _WithoutRedirects()
         # requests must not read netrc; the variables for proxies and certificates are
         # read here and by `Server`.
         http.trust_env = False
@@ -126,7 +126,7 @@ class Transport:
         Raises ZephyrUnreachable (ZephyrWriteUnanswered for a write that may have
         happened) or ZephyrBadAnswer.
         """
-        url = f"{self.server.origin}{REST}/{api_version or self.api_version}/{path}"
+        url = f"{self.server.url}{REST}/{api_version or self.api_version}/{path}"
         options: dict[str, Any] = {
             "params": {
                 key: str(value).lower() if isinstance(value, bool) else value
@@ -139,17 +139,17 @@ class Transport:
         return self._send_for_json(Call(method, path, url, options))
 
     def send_files(self, path: str, parts: Mapping[str, Part]) -> object:
-        """Send files, by form field, to *path* of the origin. Raises as `send` does."""
+        """Send files, by form field, to *path* below the address. Raises as `send` does."""
         body = Multipart(parts)
         options = {"data": body, "headers": {"Content-Type": body.content_type}}
         return self._send_for_json(
-            Call("POST", path, f"{self.server.origin}/{path}", options)
+            Call("POST", path, f"{self.server.url}/{path}", options)
         )
 
     def download_digest(self, path: str, params: Mapping[str, str]) -> str:
-        """Return the SHA-256 of a file from *path* of the origin. Raises as `send` does."""
+        """Return the SHA-256 of a file from *path* below the address. Raises as `send` does."""
         options = {"params": params, "headers": {"Accept": "*/*"}}
-        call = Call("GET", path, f"{self.server.origin}/{path}", options)
+        call = Call("GET", path, f"{self.server.url}/{path}", options)
         return self._send_logged_in(call, _read_digest)
 
     def _send_for_json(self, call: Call) -> object:
@@ -176,7 +176,7 @@ class Transport:
 
     def _login(self, auth: CookieAuth) -> None:
         """Get a new session cookie."""
-        url = f"{self.server.origin}{REST}/latest/manifest"
+        url = f"{self.server.url}{REST}/latest/manifest"
         cookie = self._send(Call("GET", "manifest", url, {}), auth.basic, auth.accept)
         if cookie is None:
             msg = (
@@ -260,8 +260,8 @@ def _read_digest(response: requests.Response) -> str:
     return digest.hexdigest()
 
 
-class _Session(requests.Session):
-    """A session that ignores redirects, and does not read their bodies."""
+class _WithoutRedirects(requests.Session):
+    """Sends requests; it follows no redirects, and does not read their bodies."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         return None

@@ -166,8 +166,8 @@ class TargetCreator:
         with suppress(errors.ZephyrError):
             return any(True for _ in self._client.executions(phase)) or any(
                 True
-                for node in self._client.phase_tree(phase).walk()
-                for _ in self._client.phase_rows(node.id)
+                for folder in self._client.phase_tree(phase).walk()
+                for _ in self._client.phase_rows(folder.id)
             )
         return True
 

@@ -46,7 +46,7 @@ class PhaseFiller(BatchWriter[Placement]):
         self._snapshot = snapshot
         self._phase = phase
         self._placements: dict[int, Placement] = {p.case: p for p in placements}
-        self._node_ids: list[int] = []
+        self._folder_ids: list[int] = []
         self._tree_id = phase.tree
         # Old servers expect placement ids, newer ones version ids.
         self._expects_versions = True
@@ -105,11 +105,13 @@ class PhaseFiller(BatchWriter[Placement]):
         return self._tree_id
 
     def _read_rows(self) -> list[PhaseRow]:
-        if not self._node_ids:
+        if not self._folder_ids:
             tree = self._client.phase_tree(self._phase.id)
             self._tree_id = tree.id
-            self._node_ids = [node.id for node in tree.walk()]
-        return [row for node in self._node_ids for row in self._client.phase_rows(node)]
+            self._folder_ids = [folder.id for folder in tree.walk()]
+        return [
+            row for each in self._folder_ids for row in self._client.phase_rows(each)
+        ]
 
     def _wait_for_others(self) -> list[PhaseRow]:
         """Read until the other job has added all our cases, or adds no more."""
@@ -168,13 +170,13 @@ class PhaseFiller(BatchWriter[Placement]):
     def _assign_each(self, rows: Iterable[PhaseRow]) -> None:
         """Assign a row of each of our test cases, unless one of its rows is assigned."""
         assigned: set[int] = set()
-        by_node: dict[int | None, list[Placement]] = {}
+        by_folder: dict[int | None, list[Placement]] = {}
         for row in sorted(rows, key=lambda row: (not row.assigned, row.placement.id)):
             case = row.placement.case
             if case in self._placements and case not in assigned:
                 assigned.add(case)
                 if not row.assigned:
-                    by_node.setdefault(row.placement.folder, []).append(row.placement)
-        for placements in by_node.values():
+                    by_folder.setdefault(row.placement.folder, []).append(row.placement)
+        for placements in by_folder.values():
             for batch in batches(placements):
                 self._assign(self._client.assign, batch)

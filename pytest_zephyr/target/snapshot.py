@@ -144,8 +144,8 @@ class Snapshot:
             each.case: each.alt for each in self.executions if each.case is not None
         }
         phase = self.known_target.phase
-        for node in client.phase_tree(phase.id).walk() if phase else ():
-            for row in client.phase_rows(node.id):
+        for folder in client.phase_tree(phase.id).walk() if phase else ():
+            for row in client.phase_rows(folder.id):
                 in_phase[row.placement.case] = row.placement.alt
         self.in_phase = in_phase
 
