@@ -6,6 +6,7 @@ from collections.abc import Callable
 import errno
 import os
 from pathlib import Path
+import time
 import weakref
 
 from pytest_zephyr.journal.lock import try_lock
@@ -42,6 +43,18 @@ class OpenFile:
         # Child processes share the lock, and one that outlives this process would keep
         # the file locked.
         call_in_children(self.close)
+
+    def wait_for_lock(self) -> bool:
+        """Try to lock the file for a tenth of a second; return whether that worked.
+
+        Another process that calls `is_locked` has the lock for a moment.
+        """
+        for _ in range(10):
+            if self.locked:
+                break
+            time.sleep(0.01)
+            self.locked = try_lock(self._descriptor)
+        return self.locked
 
     @property
     def is_open(self) -> bool:

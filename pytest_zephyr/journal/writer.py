@@ -113,7 +113,7 @@ class JournalWriter:
         except OSError as error:
             writer.broken = error
             return writer
-        if not writer._file.locked:
+        if not writer._file.wait_for_lock():
             writer.close()
             msg = (
                 f"{path} is in use: its tests still run, or another push is sending it."

@@ -810,6 +810,21 @@ def test_a_journal_in_use_is_not_reopened(path):
     JournalWriter.reopen(path).close()
 
 
+def test_a_journal_that_another_process_locks_for_a_moment_is_reopened(
+    path, monkeypatch
+):
+    """Another session finds out in this way whether the journal is in use."""
+    write(path)
+    with path.open("rb") as other:
+        assert try_lock(other.fileno())
+        monkeypatch.setattr("time.sleep", lambda _seconds: other.close())
+        writer = JournalWriter.reopen(path)
+        writer.append(journal_format.line_of(RECEIPT))
+        writer.close()
+
+    assert Journal(path).read().memory("").receipts == RECEIPTS
+
+
 def test_a_journal_that_another_program_locked_is_not_reopened(path):
     """The locks of the operating system apply to all programs."""
     write(path)
