@@ -55,8 +55,7 @@ class LookUp:
     """After `Checked`: look up test cases in Zephyr; answered with `LookedUp`.
 
     Without *all* only unknown and ambiguous test cases are problems, and the number of
-    look-ups may be limited. With *all* every test case that is not in the phase is a
-    problem.
+    look-ups may be limited. With *all* every test case without an execution is a problem.
     """
 
     cases: tuple[CaseRef, ...]
@@ -84,26 +83,26 @@ class Push:
 class Checked:
     """The result of the check.
 
-    *lines* are for people; *has_mistakes* says that some of them are about mistakes of
+    *texts* are for people; *has_mistakes* says that some of them are about mistakes of
     the user. *in_phase* are the test cases of the phase, `None` if they were not read.
     *clock_offset* is how many milliseconds the server's clock is ahead of ours, negative
     if it is behind.
     """
 
-    lines: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
     has_mistakes: bool = False
     in_phase: tuple[CaseRef, ...] | None = None
     clock_offset: int = 0
 
 
 def not_checked(reason: str, *, only_planned: bool = False) -> str:
-    """Return the line for users that the server could not be checked because of *reason*.
+    """Return the text for people that the server could not be checked because of *reason*.
 
-    With *only_planned* the plan was to be read, without which no test can be selected.
+    With *only_planned* the test cases of the phase were to be read, to select the tests.
     """
     what = "the server could not be checked before the tests"
     if only_planned:
-        what = "the plan for --zephyr-only-planned cannot be read"
+        what = "the test cases of the phase, for --zephyr-only-planned, cannot be read"
     return f"{what}: {reason}"
 
 

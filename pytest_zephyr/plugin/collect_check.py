@@ -72,14 +72,14 @@ class CollectCheck:
         checked = sender.ask(
             protocol.Check(settings, seconds), protocol.Checked, seconds
         )
-        self.lines += problems(checked.lines)
+        self.lines += problems(checked.texts)
         if checked.in_phase is not None:
             deselect_unplanned(session, frozenset(checked.in_phase), self._marks)
         self._read_markers(session)
         request = protocol.LookUp(tuple(self._tests), all=True)
         answer = sender.ask(request, protocol.LookedUp, seconds)
         if answer.error:
-            if not checked.lines:
+            if not checked.texts:
                 self.lines.append(Line(answer.error, "error", code="error"))
             self._insert_counts(session, "not checked")
             return

@@ -178,7 +178,7 @@ class StartupCheck:
 
     def _report(self, answer: protocol.Checked) -> None:
         self._answer = answer
-        self._show(problems(answer.lines), has_mistakes=answer.has_mistakes)
+        self._show(problems(answer.texts), has_mistakes=answer.has_mistakes)
 
     def _note_failure(self, error: SenderError) -> None:
         """Report that there was no check.
@@ -189,8 +189,8 @@ class StartupCheck:
         if isinstance(error, SenderBug):
             self.bugs.note("the check before the tests", error)
         only_planned = self._settings.only_planned
-        line = protocol.not_checked(str(error), only_planned=only_planned)
-        self._report(protocol.Checked((line,), has_mistakes=only_planned))
+        text = protocol.not_checked(str(error), only_planned=only_planned)
+        self._report(protocol.Checked((text,), has_mistakes=only_planned))
 
     def _look_up(self) -> None:
         """Look up the test cases of all items, wherever they were collected."""

@@ -1,4 +1,4 @@
-"""Check the server before the first test, to report early what would fail."""
+"""The part of the startup check that asks the server, to report early what would fail."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def status_problems(
 
 
 class Preflight:
-    """Checks the server and collects messages; a check or look-up takes at most *seconds*.
+    """Checks the server and collects texts for people; a check or look-up takes at most *seconds*.
 
     *problems* are mistakes that the user has to fix, *remarks* are not. *unreachable* says
     why the server could not be checked, if it could not. *snapshot* is what was read, so
@@ -63,12 +63,12 @@ class Preflight:
         self.snapshot: Snapshot | None = None
 
     @property
-    def lines(self) -> tuple[str, ...]:
+    def texts(self) -> tuple[str, ...]:
         """What to print."""
-        messages = [*self.problems, *self.remarks]
+        texts = [*self.problems, *self.remarks]
         if self.unreachable:
-            messages.append(protocol.not_checked(self.unreachable))
-        return tuple("\n".join(messages).splitlines())
+            texts.append(protocol.not_checked(self.unreachable))
+        return tuple("\n".join(texts).splitlines())
 
     @property
     def in_phase(self) -> tuple[records.CaseRef, ...] | None:
@@ -146,7 +146,7 @@ class Preflight:
         return [each for each in problems if each[2] not in {NOT_IN_PHASE, TO_ADD}]
 
     def look_up_all(self, cases: Iterable[records.CaseRef]) -> list[CaseProblem]:
-        """Return those of *cases* that are not in the phase, each with the reason.
+        """Return those of *cases* that have no execution, each with the reason.
 
         Raises ZephyrError if they cannot be looked up in time.
         """

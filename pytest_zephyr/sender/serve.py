@@ -103,7 +103,7 @@ def _check(request: protocol.Check, lines: Iterator[bytes], send: _Send) -> None
     with preflight.check_server(request.settings, request.seconds) as check:
         snapshot, has_mistakes = check.snapshot, bool(check.problems)
         offset = snapshot.clock_offset if snapshot else 0
-        send(protocol.Checked(check.lines, has_mistakes, check.in_phase, offset))
+        send(protocol.Checked(check.texts, has_mistakes, check.in_phase, offset))
         line = next(lines, None)
         if line is None:
             return

@@ -29,7 +29,8 @@ from pytest_zephyr.text import did_you_mean
 from pytest_zephyr.text import format_case
 
 
-#: The code of a test case that exists, or may exist, but has no execution.
+#: The code, which scripts know, of a test case that exists, or may exist, but has no
+#: execution, even if it is in the phase.
 NOT_IN_PHASE: Literal["not-in-phase"] = "not-in-phase"
 
 #: Seconds for which executions count as fresh; then they are read again.

@@ -857,7 +857,10 @@ def test_only_planned_says_that_the_phase_cannot_be_read(
     )  # fmt: skip
 
     assert ran.ret == ret
-    assert "the plan for --zephyr-only-planned cannot be read" in ran.text
+    assert (
+        "the test cases of the phase, for --zephyr-only-planned, cannot be read"
+        in ran.text
+    )
 
 
 # Checks before the first test
