@@ -142,8 +142,7 @@ class Journal:
         return locked or may_be_running(pid, on_this_host=is_local, path=self.path)
 
     def _read_header(self) -> journal_format.Header:
-        # A retry after a full disk begins with an empty line.
-        first = next(filter(bytes.strip, self._lines(self.path)), b"")
+        first = next(self._lines(self.path), b"")
         for raw in (first, *self._unwritten):
             line = _parse(raw)
             if line is not None and line.get("kind") == "header":
