@@ -185,7 +185,7 @@ class Checker:
 def declare(commands: common.Commands) -> None:
     text = "test address, login and target, step by step"
     others = ("create", "environment", "build", "status_map")
-    shared_options = (*common.CONNECTION_OPTIONS, *TARGET_OPTIONS, *others)
+    shared_options = (*common.READING_OPTIONS, *TARGET_OPTIONS, *others)
     common.add_command(commands, "check", run, text, shared_options, json=True)
 
 

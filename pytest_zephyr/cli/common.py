@@ -33,14 +33,14 @@ FAILED = 1
 USAGE = 2
 
 #: The options of commands that read from the server.
-CONNECTION_OPTIONS = (
+READING_OPTIONS = (
     *(option.name for option in options.OPTIONS if option.connects),
     *("timeout", "retries", "deadline"),
 )
 
 #: The options of commands that send results.
 SENDING_OPTIONS = (
-    *(*CONNECTION_OPTIONS, "journal", "dry_run"),
+    *(*READING_OPTIONS, "journal", "dry_run"),
     *(option.name for option in options.OPTIONS if option.journaled),
 )
 

@@ -39,16 +39,16 @@ from pytest_zephyr.text import plural
 
 
 #: The plugin that writes a file with the tests that pytest collects.
-_PLUGIN = "pytest_zephyr.plugin.collect"
+_PLUGIN = "pytest_zephyr.plugin.drift_items"
 
-#: The kinds of differences and their titles; *place* is the word phase or folder.
+#: The kinds of differences and their titles; *scope* is the word phase or folder.
 TITLES = {
-    "untested": "test cases of this {place} without a test",
+    "untested": "test cases of this {scope} without a test",
     "gone": "test cases marked as automated whose test is gone",
     "unmapped": "tests without a test case",
     "invalid": "tests with an invalid marker",
     "unknown": "test cases that Zephyr does not know",
-    "elsewhere": "test cases with a test that are not in this {place}",
+    "elsewhere": "test cases with a test that are not in this {scope}",
 }
 
 
@@ -65,7 +65,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Place:
+class Scope:
     """A phase or folder, with its test cases and the id of its release."""
 
     name: str
@@ -75,7 +75,7 @@ class Place:
 
 def declare(commands: common.Commands) -> None:
     text = "compare tests with test cases"
-    shared_options = (*common.CONNECTION_OPTIONS, *TARGET_OPTIONS, "map", "journal")
+    shared_options = (*common.READING_OPTIONS, *TARGET_OPTIONS, "map", "journal")
     parser = common.add_command(commands, "drift", run, text, shared_options, json=True)
     add = parser.add_argument
     add("--markdown", action="store_true", help="print Markdown, for a report")
@@ -111,27 +111,27 @@ def run(args: argparse.Namespace) -> int:
         ):
             client.current_user()
             if args.folder is None:
-                place = _read_phase(client, settings)
+                scope = _read_phase(client, settings)
             else:
-                place = _read_folder(client, settings, args.folder)
-            differences = _compare(client, tests, place)
+                scope = _read_folder(client, settings, args.folder)
+            differences = _compare(client, tests, scope)
     except errors.ZephyrError as error:
         output.complain(error)
         return common.USAGE
-    place_word = "phase" if args.folder is None else "folder"
-    cases = len({each.case for each in place.placements})
+    scope_word = "phase" if args.folder is None else "folder"
+    cases = len({each.case for each in scope.placements})
     is_drift = any(differences.values())
     if args.json:
         counts = {"cases": cases, "tests": len(tests)}
-        document = {place_word: place.name, "drift": is_drift, **counts, **differences}
+        document = {scope_word: scope.name, "drift": is_drift, **counts, **differences}
         output.say_json(document)
     else:
         heading, quote = ("# Drift: ", "`") if args.markdown else ("", "")
         counts_text = f"{plural(cases, 'test case')}, {plural(len(tests), 'test')}"
         end = "" if is_drift else ", no drift"
-        name = f"{quote}{place.name}{quote}"
-        output.say(f"{heading}{place_word} {name}: {counts_text}{end}")
-        for line in _lines(differences, place_word, markdown=args.markdown):
+        name = f"{quote}{scope.name}{quote}"
+        output.say(f"{heading}{scope_word} {name}: {counts_text}{end}")
+        for line in _lines(differences, scope_word, markdown=args.markdown):
             output.say(line)
     if new_map is not None:
         names = (each.tests[0] for each in differences["unmapped"])
@@ -191,11 +191,11 @@ def _collect(args: argparse.Namespace) -> dict[str, Item]:
 # Read the test cases.
 
 
-def _read_phase(client: Client, settings: Settings) -> Place:
+def _read_phase(client: Client, settings: Settings) -> Scope:
     target = find_target(client, settings)
     if target.phase is None:
         release = target.release.id if target.release else None
-        return Place(f"{target.path}, which does not exist yet", release, ())
+        return Scope(f"{target.path}, which does not exist yet", release, ())
     try:
         tree = client.phase_tree(target.phase.id)
     except errors.ZephyrRefused as refused:
@@ -204,10 +204,10 @@ def _read_phase(client: Client, settings: Settings) -> Place:
             message, http_status=refused.http_status
         ) from refused
     rows = (row for node in tree.walk() for row in client.phase_rows(node.id))
-    return Place(target.path, tree.release, [row.placement for row in rows])
+    return Scope(target.path, tree.release, [row.placement for row in rows])
 
 
-def _read_folder(client: Client, settings: Settings, path: str) -> Place:
+def _read_folder(client: Client, settings: Settings, path: str) -> Scope:
     release = Finder(client, settings).find_release().id
     names = [name.strip() for name in path.split("/") if name.strip()]
     folders = client.root_folders(release)
@@ -221,18 +221,18 @@ def _read_folder(client: Client, settings: Settings, path: str) -> Place:
         raise errors.TargetNotFound(f"there is no folder {path!r} in this release.")
     nodes = (node for each in folders for node in each.walk())
     cases = [each for node in nodes for each in client.folder_cases(node.id)]
-    return Place("/".join(names) or "/", release, cases)
+    return Scope("/".join(names) or "/", release, cases)
 
 
 # Compare them.
 
 
 def _compare(
-    client: Client, tests: dict[str, Item], place: Place
+    client: Client, tests: dict[str, Item], scope: Scope
 ) -> dict[str, list[Difference]]:
-    """Return the differences of each kind between *tests* and the test cases of *place*."""
+    """Return the differences of each kind between *tests* and the test cases of *scope*."""
     differences: dict[str, list[Difference]] = {kind: [] for kind in TITLES}
-    scripts = {each.script for each in place.placements}
+    scripts = {each.script for each in scope.placements}
     created_scripts = set()
     tests_by_case: dict[CaseRef, list[str]] = {}
     for nodeid, item in tests.items():
@@ -243,15 +243,15 @@ def _compare(
         elif item.invalid or item.unmarked:
             kind = "invalid" if item.invalid else "unmapped"
             differences[kind].append(Difference(tests=[nodeid]))
-    for each in {each.case: each for each in place.placements}.values():
+    for each in {each.case: each for each in scope.placements}.values():
         is_tested = each.case in tests_by_case or each.alt in tests_by_case
         if not is_tested and each.script not in created_scripts:
             script = f" ({each.script})" if each.automated and each.script else ""
             kind = "gone" if each.automated else "untested"
             differences[kind].append(Difference(each.case, each.name + script))
-    known = {name for each in place.placements for name in (each.case, each.alt)}
+    known = {name for each in scope.placements for name in (each.case, each.alt)}
     if missing := [case for case in tests_by_case if case not in known]:
-        lookup = find_cases(client, missing, place.release)
+        lookup = find_cases(client, missing, scope.release)
         for case in missing:
             kind = "elsewhere" if case in lookup.placements else "unknown"
             text = "the server cannot search for it" if case in lookup.uncertain else ""
@@ -264,11 +264,11 @@ def _compare(
 
 
 def _lines(
-    differences: dict[str, list[Difference]], place_word: str, *, markdown: bool
+    differences: dict[str, list[Difference]], scope_word: str, *, markdown: bool
 ) -> Iterator[str]:
     for kind, listed in differences.items():
         if listed:
-            title = f"{TITLES[kind].format(place=place_word)}: {len(listed)}"
+            title = f"{TITLES[kind].format(scope=scope_word)}: {len(listed)}"
             yield f"\n## {title}\n" if markdown else title
         for each in listed:
             parts = [] if each.case is None else [format_case(each.case)]

@@ -62,7 +62,7 @@ def _dates(entity: Release | Cycle) -> str:
 
 def declare(commands: common.Commands) -> None:
     text = "print names and ids of the server"
-    shared_options = (*common.CONNECTION_OPTIONS, "project", "release", "cycle")
+    shared_options = (*common.READING_OPTIONS, "project", "release", "cycle")
     parser = common.add_command(commands, "list", run, text, shared_options, json=True)
     parser.add_argument("kind", choices=tuple(KINDS), help="what to list")
 

@@ -167,7 +167,7 @@ def _push_run(
     try:
         with reopened(run.paths) as writers, common.time_limit(deadline):
             delivered = deliver(
-                run, settings, deadline, writers, keep_flags=True, force=force
+                run, settings, deadline, writers, by_journal=True, force=force
             )
     except errors.ZephyrError as error:
         return _not_sent(run, error, settings)

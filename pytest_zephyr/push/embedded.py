@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 #: The port on which `pytest-zephyr sandbox` listens by default.
 DEFAULT_PORT = 8765
 
-#: The names for the parts of the target that are not set.
+#: The names for the places of the target that are not set.
 _DEFAULT_TARGET = {
     "project": "Sandbox",
     "release": "Release 1",
@@ -95,7 +95,7 @@ def start(database: Path, advice: str, port: int = 0) -> Sandbox:
 
 
 def _place(settings: Settings, name: str) -> int | str:
-    """Return the id or the name of a part of the target, such as `release`."""
+    """Return the id or the name of a place of the target, such as `release`."""
     ref: Ref | None = getattr(settings, name)
     if ref is None:
         return _DEFAULT_TARGET[name]

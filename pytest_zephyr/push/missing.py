@@ -87,7 +87,7 @@ class MissingCreator:
             self._classify(result)
         if creations.has_cases and snapshot.known_target.phase is None:
             kinds = ["phase"] if snapshot.known_target.cycle else ["cycle", "phase"]
-            creations.containers = [
+            creations.places = [
                 f"{kind} {getattr(self._settings, kind).name!r}" for kind in kinds
             ]
 

@@ -129,7 +129,7 @@ def preview(delivery: Delivery) -> list[Line]:
     results = len(changes.writes) + len(changes.missing) + len(new)
     requests = count_batches(results) + creations.request_count
     lines = [
-        *(f"{each} would be created" for each in creations.containers),
+        *(f"{each} would be created" for each in creations.places),
         *(f"folder {each!r} would be created" for each in creations.folders),
         *(
             f"test case {each.name!r} would be created for {each.script}"

@@ -168,7 +168,7 @@ def deliver(
     deadline: Deadline,
     writers: Sequence[JournalWriter],
     *,
-    keep_flags: bool,
+    by_journal: bool,
     force: bool = False,
     snapshot: Snapshot | None = None,
     progress: Callable[..., None] = lambda *_done: None,
@@ -176,7 +176,7 @@ def deliver(
 ) -> DeliveredRun:
     """Deliver *run*: push its results, and note in its journals what was delivered.
 
-    With *keep_flags* each journal is pushed with the settings in its header, overridden by
+    With *by_journal* each journal is pushed with the settings in its header, overridden by
     the flags of the command; otherwise the journals of *run* are pushed with *settings*.
     *writers* are those of the journals. With *force* newer results are replaced.
     *snapshot* is what was already read from the server. *find_run* finds the journals of
@@ -196,7 +196,7 @@ def deliver(
         while True:
             # The journals to whose results the settings in their headers apply; to the
             # rest, `settings` apply as they are. The others of the run are not sent.
-            with_own_settings = run.all if keep_flags else run.others
+            with_own_settings = run.all if by_journal else run.others
             delivery = push(
                 contents.merged,
                 client,
@@ -209,7 +209,7 @@ def deliver(
                         settings,
                         journal.header.options,
                         journal.path.name,
-                        keep_flags=keep_flags,
+                        keep_flags=by_journal,
                     )
                     for journal in with_own_settings
                 },

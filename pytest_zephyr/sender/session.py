@@ -53,7 +53,7 @@ def deliver_session(
             settings,
             deadline,
             writers,
-            keep_flags=False,
+            by_journal=False,
             snapshot=snapshot,
             progress=progress,
             find_run=find_run,

@@ -14,13 +14,13 @@ from pytest_zephyr.results.records import NewCase
 class Creations:
     """What the server lacks, and what was created.
 
-    *containers* (names of cycle and phase), *folders* (their paths) and *cases* (new test
+    *places* (names of cycle and phase), *folders* (their paths) and *cases* (new test
     cases) are what was missing at first. *additions* are existing test cases to add to the
     phase. *placements* has the new test cases that exist now; *refused* says why others
     could not be created. *created* says what was created, *remarks* has what else to report.
     """
 
-    containers: list[str] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
     cases: list[NewCase] = field(default_factory=list)
     additions: list[Placement] = field(default_factory=list)
@@ -44,7 +44,7 @@ class Creations:
         """How many requests it takes to create everything."""
         added = len(self.additions) + len(self.cases)
         return (
-            len(self.containers)
+            len(self.places)
             + len(self.folders)
             + count_batches(len(self.cases))
             + any(case.requirements for case in self.cases)

@@ -22,7 +22,7 @@ def pytest_configure(config: pytest.Config) -> None:
         local = plugin_settings.load_local(plugin_settings.find_option_sources(config))
         writer = JournalWriter.create(Path(path), Header("drift"), local.scrub)
         lines = ItemLines(writer, local.marks, _RaisedBugs())
-        config.pluginmanager.register(lines, "zephyr-collect")
+        config.pluginmanager.register(lines, "zephyr-drift-items")
 
 
 class _RaisedBugs(Bugs):
