@@ -24,7 +24,7 @@ class Shortened(OSError):
 
 
 class OpenFile:
-    """The file at *path*, opened and, if no other process has locked it, *locked*.
+    """The file at *path*, open and locked, unless another process has locked it.
 
     A *new* file must not exist yet. Every method but `close` may raise OSError.
 
@@ -39,7 +39,7 @@ class OpenFile:
         status = System.fstat(self._descriptor)
         self._identity = _identity(status)
         self._size = status.st_size
-        self.locked = try_lock(self._descriptor)
+        self._is_locked = try_lock(self._descriptor)
         # Child processes share the lock, and one that outlives this process would keep
         # the file locked.
         call_in_children(self.close)
@@ -50,11 +50,11 @@ class OpenFile:
         Another process that calls `is_locked` has the lock for a moment.
         """
         for _ in range(10):
-            if self.locked:
+            if self._is_locked:
                 break
             time.sleep(0.01)
-            self.locked = try_lock(self._descriptor)
-        return self.locked
+            self._is_locked = try_lock(self._descriptor)
+        return self._is_locked
 
     @property
     def is_open(self) -> bool:
