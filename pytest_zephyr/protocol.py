@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import json
 from pathlib import Path
 import typing
-from typing import Any
 
 from pytest_zephyr import codec
 from pytest_zephyr.config.settings import Settings
@@ -106,16 +105,23 @@ def not_checked(reason: str, *, only_planned: bool = False) -> str:
     return f"{what}: {reason}"
 
 
+#: A test case, the message about its problem, and the code of the problem, or `TO_ADD`.
+CaseProblem = tuple[CaseRef, str, str]
+
+#: The code of a test case that a push adds to the phase. It is no problem, but is counted.
+TO_ADD = "to-add"
+
+
 @dataclass(frozen=True)
 class LookedUp:
-    """The *problems* with test cases that were looked up: case, text for people, and code.
+    """The *problems* with test cases that were looked up.
 
     *error* says why the test cases could not be looked up. *snapshot* is the `Snapshot` of
     the server as JSON, so that a push need not read it again. It is opaque to the test
     process, which does not import the class.
     """
 
-    problems: tuple[tuple[Any, ...], ...] = ()
+    problems: tuple[CaseProblem, ...] = ()
     snapshot: str = ""
     error: str = ""
 

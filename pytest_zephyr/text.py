@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 import hashlib
+from pathlib import Path
 
 
 #: The most characters that the server accepts in a name.
@@ -95,3 +96,11 @@ def ambiguous_alt(alt: int | str, cases: Iterable[int], place: str) -> str:
         f"the Alt ID {alt!r} belongs to several test cases in {place} ({ids}); mark the"
         f" test with one of these ids"
     )
+
+
+def display_path(path: Path) -> Path:
+    """Return *path* for a message: relative if it is below the working directory."""
+    try:
+        return path.relative_to(Path.cwd())
+    except (ValueError, OSError):
+        return path

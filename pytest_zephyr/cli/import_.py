@@ -13,11 +13,11 @@ from pytest_zephyr.cli import push
 from pytest_zephyr.config import ci
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.command_line import command
-from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.config.job import identify_job
 from pytest_zephyr.errors import JunitError
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.junit.journal import Importer
+from pytest_zephyr.text import display_path
 from pytest_zephyr.text import plural
 
 

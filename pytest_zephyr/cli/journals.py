@@ -10,13 +10,13 @@ from pathlib import Path
 from pytest_zephyr.cli import common
 from pytest_zephyr.cli import output
 from pytest_zephyr.config.command_line import command
-from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.errors import JournalError
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.runs import discard
 from pytest_zephyr.journal.runs import journal_files
 from pytest_zephyr.table import TARGET_OPTIONS
+from pytest_zephyr.text import display_path
 from pytest_zephyr.text import plural
 
 

@@ -41,6 +41,7 @@ from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.sender.deliver import deliver
 from pytest_zephyr.sender.deliver import reopened
 from pytest_zephyr.table import TARGET_OPTIONS
+from pytest_zephyr.text import display_path
 
 
 @dataclass(frozen=True)
@@ -172,21 +173,23 @@ def _push_run(
     except errors.ZephyrError as error:
         return _not_sent(run, error, settings)
     delivery, contents = delivered.delivery, delivered.contents
-    problem_lines = describe_problems(delivery, run.paths, settings)
+    paths = [display_path(path) for path in run.paths]
+    problem_lines = describe_problems(delivery, paths, settings)
     if corrections := _corrections(run, settings, option_sources, delivery):
         problem_lines.append(problem(corrections, code="settings"))
-    names = ", ".join(map(str, run.paths))
-    lines = delivered.summary_lines(problem_lines, name=names)
+    lines = delivered.summary_lines(problem_lines, name=", ".join(map(str, paths)))
     report = delivered.report(lines)
     document = {
-        "journals": list(map(str, run.paths)),
+        "journals": report.journals,
         "server": report.server,
         "url": report.url,
         "problems": problems_as_json(lines),
-        **summary.as_json(delivery, contents.merged),
+        **delivered.scrub.clean(summary.as_json(delivery, contents.merged)),
         "complete": report.complete,
-        "cut_short": list(map(str, run.cut_short)),
-        "unreadable": {str(path): each for path, each in contents.unreadable.items()},
+        "cut_short": [str(display_path(path)) for path in run.cut_short],
+        "unreadable": {
+            str(display_path(path)): each for path, each in contents.unreadable.items()
+        },
     }
     return _PushResult(
         document,
@@ -202,12 +205,13 @@ def _not_sent(
 ) -> _PushResult:
     """Return the result for a run of which nothing was sent."""
     credential = settings.credential if settings else None
+    proxy = settings.proxy if settings else None
     # A value in a journal, which anyone may have edited, may be the credential.
-    scrub = Scrubber(known_secrets(os.environ, credential))
-    names, reason = ", ".join(map(str, run.paths)), scrub(str(error))
-    text = scrub(f"{names}: nothing sent: {error}")
+    scrub = Scrubber(known_secrets(os.environ, credential, proxy=proxy))
+    paths, reason = [str(display_path(path)) for path in run.paths], scrub(str(error))
+    text = scrub(f"{', '.join(paths)}: nothing sent: {error}")
     document: dict[str, object] = {
-        "journals": list(map(str, run.paths)),
+        "journals": paths,
         "server": settings.url if settings else None,
         "url": None,
         "target": None,
@@ -230,7 +234,7 @@ def _publish(pushed: Sequence[_PushResult], *, show: bool) -> None:
         if each.report is not None:
             path, report = each.report
             reports.setdefault(path, []).append(report)
-    written = [write_report(path, runs, path) for path, runs in reports.items()]
+    written = [write_report(path, runs) for path, runs in reports.items()]
     lines = [line for each in pushed for line in each.lines]
     if pushed:
         written += add_job_summary(os.environ, [*lines, *written])

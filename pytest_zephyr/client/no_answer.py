@@ -84,10 +84,10 @@ def no_answer(
     elif deadline.spent:
         text = f"{start} to {call}: {deadline} is spent."
     elif is_timeout and _contains(causes, ConnectTimeoutError):
-        text = f"{start} within {server.timeout:g} s: no connection. Check the address,"
+        text = f"{start} within {server.timeout:g} s (zephyr_timeout): no connection. Check the address,"
         text += " the network and its firewall, or set zephyr_proxy."
     elif is_timeout:
-        text = f"{start} to {call} within {server.timeout:g} s."
+        text = f"{start} to {call} within {server.timeout:g} s (zephyr_timeout)."
     elif _contains(causes, _UNRESOLVED):
         text = f"{start}: the host name {server.parts.hostname} cannot be resolved."
         text += f" Check its spelling and your network; {_SET_PROXY}"

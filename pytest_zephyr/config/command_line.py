@@ -64,14 +64,6 @@ def without_case_line(unmarked: int, invalid: int) -> str:
     return f"{', '.join(parts)} ({command('drift')} shows {them})"
 
 
-def display_path(path: Path) -> Path:
-    """Return *path* for a message: relative if it is below the working directory."""
-    try:
-        return path.relative_to(Path.cwd())
-    except (ValueError, OSError):
-        return path
-
-
 def _flags(settings: Settings, argv: Sequence[str]) -> list[str]:
     """Return the flags, and their values, to add to the command *argv*."""
     flags = []

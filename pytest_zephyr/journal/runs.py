@@ -291,8 +291,12 @@ def find_journals(paths: Iterable[Path]) -> JournalSelection:
 
 
 def journal_files(path: Path) -> list[Path]:
-    """Return *path* itself, or the journals in that directory without workers' files."""
-    return [each for each in _files(path) if path == each or "." not in each.stem]
+    """Return *path* itself, or the journals in that directory without their parts."""
+    return [
+        each
+        for each in _files(path)
+        if path == each or "." not in each.stem or not whole_of(each).exists()
+    ]
 
 
 def discard(path: Path) -> None:

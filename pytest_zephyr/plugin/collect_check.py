@@ -85,19 +85,21 @@ class CollectCheck:
             return
         unknown_case = settings.unknown_case
         level: Level = "error" if unknown_case == "error" else "warning"
-        harmless_codes = {"to-add", "unknown-case" if unknown_case == "ignore" else ""}
-        self.lines += first_lines(
-            [
-                Line(f"{text} ({self._tests[case]})", level, code=code)
-                for case, text, code in answer.problems
-                if code not in harmless_codes
-            ]
-        )
+        harmless_codes = {
+            protocol.TO_ADD,
+            "unknown-case" if unknown_case == "ignore" else "",
+        }
+        texts = [
+            f"{text} ({self._tests[case]})"
+            for case, text, code in answer.problems
+            if code not in harmless_codes
+        ]
+        self.lines += first_lines(problems(texts, level))
         counts = Counter(code for _case, _text, code in answer.problems)
         with_execution = len(self._tests) - counts.total()
         kinds = (
             (with_execution, "with an execution"),
-            (counts["to-add"], "to be added to the phase"),
+            (counts[protocol.TO_ADD], "to be added to the phase"),
             (counts["not-in-phase"], "without an execution"),
             (counts["unknown-case"], "unknown to Zephyr"),
             (counts["ambiguous"], "ambiguous"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,14 +76,11 @@ class Recorder:
         if self.store is None:
             return
         # Scrub before truncating: half a secret would no longer match.
-        taken = self.store.take(content, self.scrub(name), kind)
-        if isinstance(taken, evidence.LeftOut):
-            taken = replace(taken, reason=self.scrub(taken.reason))
-        self.write(item, taken)
+        self.write(item, self.store.take(content, self.scrub(name), kind))
 
     def leave_out(self, item: pytest.Item, name: str, reason: str) -> None:
         """Write that something could not be attached; the summary names it."""
-        name = file_store.clean_name(self.scrub(name) or "attachment")
+        name = file_store.clean_name(self.scrub(name))
         # Scrub before truncating here, too.
         reason = shorten(self.scrub(reason), _MAX_REASON)
         self.write(item, evidence.LeftOut(name, 0, reason))

@@ -15,7 +15,6 @@ from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config import ci
 from pytest_zephyr.config import job
 from pytest_zephyr.config import resolve
-from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.config.command_line import unsent_lines
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal import format as journal_format
@@ -45,6 +44,7 @@ from pytest_zephyr.results.lines import uncollected_lines
 from pytest_zephyr.results.records import End
 from pytest_zephyr.results.report import add_job_summary
 from pytest_zephyr.results.report import write_report
+from pytest_zephyr.text import display_path
 
 
 class ZephyrReporter:
@@ -154,7 +154,7 @@ class ZephyrReporter:
             text = f"the report {display_path(path)} cannot be written: {error}"
             self.lines.append(Line(text, "warning", code="report"))
         else:
-            self.lines.append(write_report(path, [report], display_path(path)))
+            self.lines.append(write_report(path, [report]))
 
     def _set_exit_code(self, session: pytest.Session) -> None:
         if self._undelivered or self.bugs:

@@ -11,7 +11,6 @@ import pytest
 from pytest_zephyr import origin
 from pytest_zephyr import protocol
 from pytest_zephyr.clock import Deadline
-from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import SANDBOX_DATABASE
 from pytest_zephyr.config.settings import Settings
@@ -33,6 +32,7 @@ from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.lines import problems
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import Item
+from pytest_zephyr.text import display_path
 
 
 #: The most seconds for the check, unless only planned tests are to run.

@@ -12,7 +12,6 @@ import pytest
 
 from pytest_zephyr import protocol
 from pytest_zephyr.clock import monotonic
-from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.runs import Run
@@ -25,6 +24,7 @@ from pytest_zephyr.results.report import CaseRow
 from pytest_zephyr.results.report import row_of
 from pytest_zephyr.results.report import RunReport
 from pytest_zephyr.results.status import STOCK
+from pytest_zephyr.text import display_path
 
 
 #: How a terminal marks up the first line of a `Line`, by its level.

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from typing import TYPE_CHECKING
 
-from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.config.settings import Credential
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import require_sandbox
@@ -21,6 +20,7 @@ from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal.writer import make_directory
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.secret import Secret
+from pytest_zephyr.text import display_path
 
 
 if TYPE_CHECKING:

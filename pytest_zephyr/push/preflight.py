@@ -29,12 +29,6 @@ from pytest_zephyr.target.snapshot import Snapshot
 #: looks up the rest.
 _MAX_LOOKED_UP = 1000
 
-#: The code of a test case that the push will add to the phase. It is not a problem.
-TO_ADD = "to-add"
-
-#: A test case, the message about its problem, and the code of the problem.
-CaseProblem = tuple[records.CaseRef, str, str]
-
 
 def status_problems(
     settings: Settings, statuses: Sequence[status.Status]
@@ -127,7 +121,7 @@ class Preflight:
                 "only tests of planned test cases run, and there are none."
             )
 
-    def look_up(self, cases: Iterable[records.CaseRef]) -> list[CaseProblem]:
+    def look_up(self, cases: Iterable[records.CaseRef]) -> list[protocol.CaseProblem]:
         """Return those of *cases* that are unknown or ambiguous in Zephyr.
 
         The list is empty if they cannot be looked up in time, or if unknown ones are
@@ -143,9 +137,13 @@ class Preflight:
         except errors.ZephyrError:
             # If this is still a problem at the end, the push reports it.
             return []
-        return [each for each in problems if each[2] not in {NOT_IN_PHASE, TO_ADD}]
+        return [
+            each for each in problems if each[2] not in {NOT_IN_PHASE, protocol.TO_ADD}
+        ]
 
-    def look_up_all(self, cases: Iterable[records.CaseRef]) -> list[CaseProblem]:
+    def look_up_all(
+        self, cases: Iterable[records.CaseRef]
+    ) -> list[protocol.CaseProblem]:
         """Return those of *cases* that have no execution, each with the reason.
 
         Raises ZephyrError if they cannot be looked up in time.
@@ -154,7 +152,7 @@ class Preflight:
 
     def _look_up(
         self, cases: Iterable[records.CaseRef], limit: int | None, *, read_all: bool
-    ) -> list[CaseProblem]:
+    ) -> list[protocol.CaseProblem]:
         """Return why *cases* have no execution, for the first *limit* that have none.
 
         With *read_all* all executions of the phase are read first, if they were not.
@@ -173,7 +171,11 @@ class Preflight:
         lookup = snapshot.look_up(client, missing, thorough=may_create)
         reasons = [(case, *snapshot.why_missing(case)) for case in missing]
         return [
-            (case, text, TO_ADD if may_create and case in lookup.placements else code)
+            (
+                case,
+                text,
+                protocol.TO_ADD if may_create and case in lookup.placements else code,
+            )
             for case, text, code in reasons
         ]
 

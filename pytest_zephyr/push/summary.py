@@ -21,6 +21,7 @@ from pytest_zephyr.results.lines import first_lines
 from pytest_zephyr.results.lines import Level
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.plan import CaseResult
+from pytest_zephyr.results.plan import duration_and_end
 from pytest_zephyr.text import format_case
 from pytest_zephyr.text import join_words
 from pytest_zephyr.text import plural
@@ -249,12 +250,12 @@ def case_rows(delivery: Delivery) -> Iterator[report.CaseRow]:
             row.id, row.alt, row.name = placement.case, placement.alt, placement.name
         yield row
     for new, tests in delivery.new_cases.items():
-        nodes = tests.nodes
+        milliseconds, at = duration_and_end(tests.nodes)
         yield report.CaseRow(
-            tests=nodes,
-            outcome=records.worst(node.outcome for node in nodes).value,
-            milliseconds=round(sum(node.duration for node in nodes) / 1000),
-            at=max(node.at for node in nodes),
+            tests=tests.nodes,
+            outcome=records.worst(node.outcome for node in tests.nodes).value,
+            milliseconds=milliseconds,
+            at=at,
             action=pending[0],
             reason=pending[1],
             name=new.name,

@@ -157,20 +157,29 @@ def _case_result(
     choice, outcome = choices[worst], nodes[worst].outcome
     notes_options = rules_of[worst].notes_options
     doubt = "" if choice.problem else _doubt(nodes, choice)
+    milliseconds, at = duration_and_end(nodes)
     return CaseResult(
         case=case,
         outcome=outcome,
         status=choice.status,
         problem=choice.problem or doubt,
-        milliseconds=round(sum(node.duration for node in nodes) / 1000),
-        # The time of a result is that of tests that ran, if there are any.
-        at=max([node.at for node in nodes if node.ran] or [node.at for node in nodes]),
+        milliseconds=milliseconds,
+        at=at,
         notes=write_notes(nodes, outcome, notes_options),
         nodes=tuple(nodes),
         notes_options=notes_options,
         status_ids=tuple(each.status.id if each.status else "" for each in choices),
         uncertain=bool(doubt),
     )
+
+
+def duration_and_end(nodes: Sequence[NodeResult]) -> tuple[int, int]:
+    """Return the milliseconds that *nodes* took, and when the last one ended.
+
+    The end is in milliseconds since the epoch. Tests that ran decide it, if there are any.
+    """
+    ends = [node.at for node in nodes if node.ran] or [node.at for node in nodes]
+    return round(sum(node.duration for node in nodes) / 1000), max(ends)
 
 
 def _doubt(nodes: Iterable[NodeResult], choice: Choice) -> str:

@@ -29,6 +29,7 @@ from pytest_zephyr.results.lines import markdown_code
 from pytest_zephyr.results.lines import markdown_text
 from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.records import NodeResult
+from pytest_zephyr.text import display_path
 
 
 #: Version of the JSON; it is increased when a key changes its meaning or is removed.
@@ -247,17 +248,14 @@ def _case_as_row(row: CaseRow) -> str:
 # Files
 
 
-def write_report(path: Path, runs: Iterable[RunReport], display_path: Path) -> Line:
-    """Write the report of *runs* to the file at *path*.
-
-    Returns a line about it, which names the file by *display_path*.
-    """
+def write_report(path: Path, runs: Iterable[RunReport]) -> Line:
+    """Write the report of *runs* to the file at *path*, and return a line about it."""
     try:
         _write_whole(path, render(path.suffix, runs))
     except OSError as error:
-        message = f"the report {display_path} (zephyr_report) cannot be written"
+        message = f"the report {display_path(path)} (zephyr_report) cannot be written"
         return _problem_line(message, error)
-    return Line(f"Report: {display_path}")
+    return Line(f"Report: {display_path(path)}")
 
 
 def add_job_summary(environ: Mapping[str, str], lines: Sequence[Line]) -> list[Line]:

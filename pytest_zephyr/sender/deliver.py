@@ -19,7 +19,6 @@ from pytest_zephyr.client.api import Client
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.command_line import command
-from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.config.credentials import known_secrets
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import SANDBOX_DATABASE
@@ -42,6 +41,7 @@ from pytest_zephyr.results.report import CaseRow
 from pytest_zephyr.results.report import RunReport
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.target.snapshot import Snapshot
+from pytest_zephyr.text import display_path
 
 
 @dataclass(frozen=True)
@@ -92,11 +92,13 @@ class DeliveredRun:
             *problem_lines,
             *self._link_lines,
         ]
-        return [line.cleaned(self._scrub) for line in lines]
+        return [line.cleaned(self.scrub) for line in lines]
 
     @cached_property
-    def _scrub(self) -> Scrubber:
-        return Scrubber(known_secrets(os.environ, self.settings.credential))
+    def scrub(self) -> Scrubber:
+        """Hides the secrets of this push in texts."""
+        credential, proxy = self.settings.credential, self.settings.proxy
+        return Scrubber(known_secrets(os.environ, credential, proxy=proxy))
 
     @property
     def _link_lines(self) -> list[Line]:
@@ -125,7 +127,7 @@ class DeliveredRun:
 
         def cases() -> Iterator[CaseRow]:
             for row in summary.case_rows(delivery):
-                row.reason = self._scrub(row.reason)
+                row.reason = self.scrub(row.reason)
                 yield row
 
         invalid = [node for node in delivery.invalid if not node.cases]
@@ -134,7 +136,7 @@ class DeliveredRun:
             journals=[str(display_path(path)) for path in self.run.paths],
             server=SANDBOX if settings.embedded else settings.url,
             target=target.path if target else settings.target_path() or None,
-            dry_run=delivery.previewed,
+            dry_run=settings.dry_run,
             lines=lines,
             cases=cases,
             without_case=(*delivery.without_case, *invalid),

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from pytest_zephyr import codec
 from pytest_zephyr import protocol
-from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.journal import runs
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.push.problems import describe_problems
@@ -16,6 +15,7 @@ from pytest_zephyr.results.report import write_report
 from pytest_zephyr.sender.deliver import deliver
 from pytest_zephyr.sender.deliver import reopened
 from pytest_zephyr.target.snapshot import Snapshot
+from pytest_zephyr.text import display_path
 from pytest_zephyr.text import have
 from pytest_zephyr.text import plural
 
@@ -70,9 +70,7 @@ def deliver_session(
     )
     if settings.report is not None:
         report = delivered.report(lines)
-        lines.append(
-            write_report(settings.report, [report], display_path(settings.report))
-        )
+        lines.append(write_report(settings.report, [report]))
     undelivered = delivered.delivery.undelivered or delivered.damaged
     return protocol.Pushed(tuple(lines), undelivered)
 

@@ -44,6 +44,13 @@ def test_a_waiting_journal_is_listed_with_the_command_that_sends_it(
     assert read_states(run_command("journals").out) == ["delivered"]
 
 
+def test_a_copy_with_a_dot_in_its_name_is_a_journal_of_its_own(run_command, journal):
+    """Only the file of a worker, whose journal is beside it, is a part of that."""
+    journal.rename(journal.with_name("first.copy.jsonl"))
+
+    assert read_states(run_command("journals").out) == ["waiting"]
+
+
 def test_json_has_the_state_of_a_journal(run_command, journal, target):
     (entry,) = json.loads(run_command("journals", "--json").out)
 

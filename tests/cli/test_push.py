@@ -133,7 +133,7 @@ def test_json_has_the_results_of_each_run(push, journal):
     assert document["runs"][0]["statuses"] == {"Pass": 1, "Fail": 1}
     assert document["runs"][0]["server"] in document["runs"][0]["url"]
     assert document["runs"][0]["problems"] == []
-    assert document["runs"][0]["journals"] == [str(journal)]
+    assert document["runs"][0]["journals"] == [f".zephyr/{journal.name}"]
 
 
 def test_a_result_for_an_unknown_test_case_is_sent_again_only_if_its_journal_is_named(
@@ -469,6 +469,21 @@ def test_a_credential_in_an_invalid_option_is_not_shown(push, journal, flags):
     assert token not in printed
 
 
+@pytest.mark.parametrize("flags", [(), ("--json",)], ids=["text", "json"])
+def test_a_password_of_the_proxy_in_an_option_is_not_shown(
+    push, journal, monkeypatch, flags
+):
+    """An option sets the proxy; its password is also in the header of the journal."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    proxy = "http://user:pr0xy-s3cret@proxy.example:3128"
+    edited = copy_with_options(journal, status_map="failed=pr0xy-s3cret")
+    code, printed = push(edited, "--zephyr-proxy", proxy, *flags)
+
+    assert code == 1
+    assert "<hidden>" in printed
+    assert "pr0xy-s3cret" not in printed
+
+
 def test_files_that_were_not_sent_are_sent_by_the_next_push(
     pytester, push, run_zephyr, target
 ):
@@ -739,7 +754,8 @@ def test_a_line_that_cannot_be_read_is_reported(push, journal, target):
     assert code == 1
     document = json.loads(printed)
     assert document["complete"] is False
-    assert document["runs"][0]["unreadable"] == {str(journal): [index + 1]}
+    path = f".zephyr/{journal.name}"
+    assert document["runs"][0]["unreadable"] == {path: [index + 1]}
 
 
 @needs_xdist

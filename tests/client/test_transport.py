@@ -67,7 +67,7 @@ def test_a_server_that_hangs_is_abandoned_after_the_timeout(
 
     assert str(caught.value) == (
         f"no answer from {target.sandbox.url} (from --zephyr-url) to GET {READ_PATH} within"
-        f" 0.3 s."
+        f" 0.3 s (zephyr_timeout)."
     )
 
 
@@ -259,7 +259,7 @@ def test_a_write_without_an_answer_may_have_happened(
     assert target.count_requests(WRITE_PATH) <= 1
     assert str(caught.value) == (
         f"no answer from {target.sandbox.url} (from --zephyr-url) to PUT {WRITE_PATH} within"
-        f" 0.3 s. It may have been carried out."
+        f" 0.3 s (zephyr_timeout). It may have been carried out."
     )
 
 

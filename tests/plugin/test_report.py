@@ -147,6 +147,19 @@ def test_report_of_a_dry_run_has_what_would_be_reported(run_zephyr, pytester, ta
 
 
 @pytest.mark.usefixtures("suite")
+def test_report_of_a_dry_run_that_failed_says_that_it_was_one(
+    run_zephyr, pytester, target
+):
+    fault = Fault("GET", "*execution", status=403, times=None)
+    target.sandbox.faults.add(fault)
+    run_zephyr("--zephyr-dry-run", "--zephyr-report=r.json")
+
+    run = read_run(pytester.path / "r.json")
+    assert run["dry_run"] is True
+    assert cases_by_id(run)[101]["action"] == "not_sent"
+
+
+@pytest.mark.usefixtures("suite")
 def test_report_that_cannot_be_written_is_named(run_zephyr, pytester, target):
     (pytester.path / "out").write_text("")
     ran = run_zephyr("--zephyr-report=out/r.json", "--zephyr-comment=never")
@@ -242,7 +255,9 @@ def test_push_with_a_wrong_setting_in_a_journal_is_annotated(
     journal.write_text(text, encoding="utf-8")
     done = run_command("push")
 
-    problem = f"{journal}: nothing sent: invalid zephyr_comment 'sometimes'"
+    problem = (
+        f".zephyr/{journal.name}: nothing sent: invalid zephyr_comment 'sometimes'"
+    )
     assert f"::error title=pytest-zephyr::{problem}" in done.out
     summary = on_github.read_text("utf-8")
     assert "nothing sent: invalid zephyr\\_comment 'sometimes'" in summary
