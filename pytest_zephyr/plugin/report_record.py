@@ -53,7 +53,7 @@ def to_record(
     more than a node id, an outcome and a text.
     """
     failed = report.outcome not in {"passed", "skipped"}
-    extras: ReportExtras = getattr(report, EXTRAS, None) or ReportExtras()
+    extras: ReportExtras = getattr(report, EXTRAS, ReportExtras())
     changed_text = extras.get("text")
     describe_subtest = getattr(report, "_sub_test_description", None) or getattr(
         report, "sub_test_description", None

@@ -290,7 +290,7 @@ def _by_class(node: pytest.Class, marks: list[pytest.Mark]) -> list[list[pytest.
 
 
 def _escape(text: str) -> str:
-    return text.encode("unicode_escape", "surrogatepass").decode("ascii")
+    return text.encode("unicode_escape").decode("ascii")
 
 
 def _fingerprint(item: pytest.Item) -> int:
