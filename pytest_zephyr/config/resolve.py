@@ -128,22 +128,12 @@ def value(name: str, option_sources: OptionSources) -> Any:
 
 
 def journaled_options(settings: Settings) -> dict[str, str]:
-    """Return the texts of the options that a journal stores, with placeholders filled.
-
-    Options with their default are left out.
-    """
+    """Return the texts of the options that a journal stores, without their defaults."""
     options = {
         option.name: settings.texts[option.name]
         for option in OPTIONS
         if option.journaled and settings.sources[option.name].kind != "default"
     }
-    for name in TARGET_OPTIONS:
-        ref: Ref | None = getattr(settings, name)
-        if ref is not None and ref.name is not None:
-            # A push must not take literal braces for placeholders.
-            options[name] = f"name:{placeholders.escape(ref.name)}"
-    if "folder" in options:
-        options["folder"] = settings.folder
     if settings.url is not None:
         # If no other source names this address, a push sends no credential there unless
         # the user confirms it.
@@ -243,25 +233,22 @@ def _fill_names(
     )
     for name in ("report", *TARGET_OPTIONS, "folder"):
         value, text, source = options[name]
-        if value is None or (isinstance(value, Ref) and value.name is None):
+        if value is None:
             continue
         # The names in a journal are filled already. A journal that was edited by hand
         # must not reveal our environment.
-        is_journaled = source.kind == "journal"
-        values = {} if is_journaled else current_values
+        values = {} if source.kind == "journal" else current_values
         try:
             if name == "report":
                 value = placeholders.fill_path(value, values)
             elif name == "folder":
                 value = placeholders.fill_folder(value, values)
-            else:
+            elif value.name is not None:
                 value = Ref(name=_fill_name(value.name, values))
         except InvalidValue as error:
             yield _describe_invalid(name, text, source, error)
             continue
-        if isinstance(value, Ref) and is_journaled:
-            # Without the "name:" and the doubled braces of the journal.
-            text = str(value.name)
+        text = value.option_text if isinstance(value, Ref) else str(value)
         options[name] = OptionValue(value, text, source)
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 
 from pytest_zephyr import table
 from pytest_zephyr.clock import Deadline
+from pytest_zephyr.config import placeholders
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.results import notes
 from pytest_zephyr.results import status
@@ -64,6 +65,16 @@ class Ref:
     def __str__(self) -> str:
         return f"id {self.id}" if self.id is not None else repr(self.name)
 
+    @property
+    def option_text(self) -> str:
+        """The text that an option with this value has, whatever characters are in a name."""
+        if self.name is None:
+            return str(self.id)
+        text = placeholders.escape(self.name)
+        # A number would be an id, and a word that begins with a dash a flag.
+        is_plain = text[:1].isalpha() and ":" not in text
+        return text if is_plain else f"name:{text}"
+
 
 @dataclass(frozen=True)
 class Source:
@@ -98,9 +109,8 @@ class Credential:
 class Settings:
     """Every value that a run or a push needs to report results.
 
-    *sources* maps the name of an option to where its value came from, *texts* to its text
-    there, with placeholders that are not filled. The text of a name in a journal has no
-    placeholders, and no ``name:`` before it. *config_file* is the ini file that a command
+    *sources* maps the name of an option to where its value came from, *texts* to a text
+    that gives an option this value. Placeholders of names are filled in it. *config_file* is the ini file that a command
     to paste must name with ``-c``, `None` if the command finds it. *pushing* says that the
     flags are those of a push, which no journal stores. *embedded* says that the server is
     the embedded one. Times are in seconds.
@@ -158,6 +168,9 @@ class Settings:
     def describe(self, name: str) -> str:
         """Return the value of setting *name* with its source, for a message."""
         text = self.texts[name]
+        ref = getattr(self, name)
+        if isinstance(ref, Ref):
+            text = ref.name or str(ref.id)
         if name in {"url", "proxy"}:
             text = mask_userinfo(text)
         return f"{text!r} ({self.sources[name]})"

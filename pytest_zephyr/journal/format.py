@@ -38,9 +38,8 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 class Header:
     """The first line: which session this is, and the options that decide its result.
 
-    *session* is the name of the session. *options* are texts, with placeholders filled;
-    the name of a project, release, cycle or phase begins with ``name:``. *started* is in
-    milliseconds since the epoch. *worker* is the name of the pytest-xdist worker, empty in
+    *session* is the name of the session. *options* are texts, with placeholders filled.
+    *started* is in milliseconds since the epoch. *worker* is the name of the pytest-xdist worker, empty in
     the journal itself. *job* says what ran and where, *pid* is the process. *page*, the
     address of the job's page, and *commit* come from the CI service. *unlocked* says that
     file locks do not work in this directory, *is_cut_short* is 1 if the disk refused the
@@ -74,7 +73,7 @@ class Header:
         """
         options = {**self.options, **(overrides or {})}
         values = (options.get(name, "") for name in ("url", *TARGET_OPTIONS))
-        return (self.run, *(value.removeprefix("id:").strip() for value in values))
+        return (self.run, *values)
 
     @property
     def origin(self) -> records.Origin:

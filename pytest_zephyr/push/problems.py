@@ -12,6 +12,7 @@ from typing import TypeVar
 from pytest_zephyr import table
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.command_line import unsent_lines
+from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import Code
 from pytest_zephyr.errors import TargetNotFound
@@ -117,7 +118,10 @@ def _about_sending(
         if isinstance(delivery.error, TargetNotFound) and delivery.error.option:
             # The wrong value stays in the journal, so a flag must replace it.
             flag = table.flag_of(delivery.error.option)
-            value = delivery.error.suggestion or delivery.error.option.upper()
+            name = delivery.error.suggestion
+            value = (
+                Ref(name=name).option_text if name else delivery.error.option.upper()
+            )
             again = command("push", *journals, flag, value, settings=settings)
             lines[1:] = [
                 f"send them to the right {delivery.error.option} with: {again}"

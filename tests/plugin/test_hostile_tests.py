@@ -941,7 +941,7 @@ def test_date_in_a_name_does_not_come_from_the_clock_of_a_conftest(
     )
 
     (journal,) = ran.journals
-    assert "name:Nightly 20" in journal.read_text(encoding="ascii")
+    assert '"Nightly 20' in journal.read_text(encoding="ascii")
     assert "Nightly 2099" not in journal.read_text(encoding="ascii")
     assert not journal.name.startswith("2099")
 

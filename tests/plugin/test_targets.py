@@ -1028,6 +1028,24 @@ def test_printed_command_corrects_a_typo(
     assert target.statuses()[101] == "1"
 
 
+@pytest.mark.usefixtures("no_phase_id")
+def test_printed_command_has_a_name_of_digits(
+    pytester, run_zephyr, target, run_shown_command
+):
+    """The message has the name that was looked up, and the command no id."""
+    store = target.sandbox.store
+    phase = store.add_phase(target.cycle, "2024")
+    store.schedule(phase, 101)
+    pytester.makepyfile(ONE_TEST.format(case=101))
+    ran = run_zephyr(*NAMES[:2], "--zephyr-cycle=Nightly", "--zephyr-phase={build}",
+        "--zephyr-build=20244",
+    )  # fmt: skip
+
+    assert "'20244' (from --zephyr-phase) is not a phase of cycle" in ran.text
+    assert run_shown_command(ran.text).ret == 0
+    assert store.execution(phase, 101).status == "1"
+
+
 def test_all_problems_are_reported_at_once(pytester, run_zephyr):
     pytester.makepyfile(ONE_TEST.format(case=101))
     ran = run_zephyr(

@@ -308,13 +308,13 @@ def test_a_long_wrong_value_is_cut_in_the_message():
 
 
 def test_settings_have_text_and_source_of_every_value():
-    """Messages show the text as it was given, without spaces around it."""
+    """The text has no spaces around it, and no prefix that is not needed."""
     settings = resolve.resolve(
         OptionSources(flags={"phase": "id:7"}, environ={"ZEPHYR_CYCLE": " Nightly "})
     )
 
     assert settings.phase == Ref(id=7)
-    assert settings.texts["phase"] == "id:7"
+    assert settings.texts["phase"] == "7"
     assert settings.sources["phase"] == Source("flag", "--zephyr-phase")
     assert settings.texts["cycle"] == "Nightly"
     assert settings.sources["cycle"] == Source("environment", "ZEPHYR_CYCLE")
@@ -356,7 +356,7 @@ def test_a_journal_has_the_options_that_were_set_and_decide_the_result():
     )
 
     assert resolve.journaled_options(settings) == {
-        "phase": "name:Smoke",
+        "phase": "Smoke",
         "status_map": "error=4",
     }
 
@@ -497,15 +497,19 @@ def test_no_text_of_settings_shows_a_secret(environ, show):
 
 
 def test_the_table_has_every_option_with_its_source():
-    """Each option has one line, and the login has the last line."""
+    """Each option has one line, with placeholders filled; the login has the last line."""
     settings = resolve.resolve(
-        OptionSources(flags={"phase": "Smoke"}, environ={"ZEPHYR_TOKEN": SECRET})
+        OptionSources(
+            flags={"phase": "{build} Smoke", "report": "{build}.md"},
+            environ={"ZEPHYR_TOKEN": SECRET, "ZEPHYR_BUILD": "a/7"},
+        )
     )
     lines = resolve.describe(settings)
     rows = {line.split()[0]: line.split(" = ", 1)[1] for line in lines}
 
     assert len(lines) == len(OPTIONS)
-    assert rows["zephyr_phase"] == "Smoke  [--zephyr-phase]"
+    assert rows["zephyr_phase"] == "a/7 Smoke  [--zephyr-phase]"
+    assert rows["zephyr_report"] == "a-7.md  [--zephyr-report]"
     assert rows["zephyr_timeout"] == "30  [default]"
     assert rows["zephyr_url"] == "(not set)  [default]"
     assert rows["zephyr_status_map"] == (

@@ -121,7 +121,7 @@ def test_the_list_of_placeholders_is_complete():
 
 
 def test_names_are_filled_when_the_settings_are_made():
-    """Ids stay unchanged, and messages have the text as it was given."""
+    """Ids stay unchanged, and the name is the same whenever its text is read again."""
     settings = resolve.resolve(
         OptionSources(
             flags={"phase": "Run {run}", "cycle": "7"},
@@ -131,7 +131,7 @@ def test_names_are_filled_when_the_settings_are_made():
 
     assert settings.phase == Ref(name="Run 77")
     assert settings.cycle == Ref(id=7)
-    assert settings.texts["phase"] == "Run {run}"
+    assert settings.texts["phase"] == "Run 77"
 
 
 def test_a_name_that_cannot_be_filled_is_reported_with_its_source():

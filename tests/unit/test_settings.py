@@ -9,6 +9,7 @@ import pytest
 from pytest_zephyr.cli import build_parser
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.options import flags_of
+from pytest_zephyr.config.resolve import journaled_options
 from pytest_zephyr.config.resolve import OptionSources
 from pytest_zephyr.config.resolve import resolve
 from pytest_zephyr.config.settings import Credential
@@ -34,7 +35,14 @@ def settings(**environ: str) -> Settings:
             {"cycle": "Nightly@main", "environment": "ada@qa", "build": "7@a"},
             id="names",
         ),
-        pytest.param({"phase": "-Smoke"}, {"phase": "-Smoke"}, id="a name with a dash"),
+        pytest.param(
+            {"phase": "-Smoke"}, {"phase": "name:-Smoke"}, id="a name with a dash"
+        ),
+        pytest.param(
+            {"phase": "Run {env:STAGE} {{date}}", "folder": "{env:STAGE}/{package}"},
+            {"phase": "Run blue {{date}}", "folder": "blue/{package}"},
+            id="placeholders",
+        ),
         pytest.param(
             {"url": "https://zephyr.example/@qa", "proxy": "http://ada:pw@proxy:1"},
             {"url": "https://zephyr.example/@qa"},
@@ -46,8 +54,9 @@ def settings(**environ: str) -> Settings:
     ],
 )
 def test_a_command_to_paste_has_the_flags_that_a_push_needs(flags, expected):
-    """Only the address of a proxy with a password is left out."""
-    sources = OptionSources(flags=flags, environ=SERVER, journal_options={})
+    """Only the address of a proxy with a password is left out; placeholders are filled."""
+    environ = {**SERVER, "STAGE": "blue"}
+    sources = OptionSources(flags=flags, environ=environ, journal_options={})
     words = shlex.split(command("push", settings=resolve(sources)))
 
     args = build_parser().parse_args(words[words.index("push") :])
@@ -225,9 +234,46 @@ def test_a_credential_shows_its_user(credential, text):
     assert str(credential) == text
 
 
-def test_a_setting_is_described_as_it_was_given():
-    """The description has the text and its source."""
-    resolved = settings(ZEPHYR_PHASE="id:7")
+@pytest.mark.parametrize(
+    ("ref", "text"),
+    [
+        (Ref(id=7), "7"),
+        (Ref(name="Smoke 7"), "Smoke 7"),
+        (Ref(name="7"), "name:7"),
+        (Ref(name="id:7"), "name:id:7"),
+        (Ref(name="name:7"), "name:name:7"),
+        (Ref(name="-x"), "name:-x"),
+        (Ref(name="{date}"), "name:{{date}}"),
+    ],
+    ids=str,
+)
+def test_a_reference_has_an_option_text_with_the_same_value(ref, text):
+    """A name that could be read as something else has a prefix."""
+    assert ref.option_text == text
+    assert settings(ZEPHYR_PHASE=text).phase == ref
 
-    assert resolved.describe("phase") == "'id:7' (from ZEPHYR_PHASE)"
-    assert resolved.describe("timeout") == "'30' (the default)"
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("id:7", "7"),
+        ("name:7", "7"),
+        ("Run {env:STAGE}", "Run blue"),
+        ("{{date}}", "{date}"),
+    ],
+)
+@pytest.mark.parametrize("source", ["flag", "journal"])
+def test_a_message_shows_the_name_that_was_looked_up(text, value, source):
+    """It is shown with its source, whether it comes from a flag or from a journal."""
+    given = resolve(OptionSources({"phase": text}, {"STAGE": "blue"}))
+    where = "--zephyr-phase"
+    if source == "journal":
+        given = resolve(OptionSources(journal_options=journaled_options(given)))
+        where = "journal"
+
+    assert given.describe("phase") == f"{value!r} (from {where})"
+
+
+def test_a_setting_without_a_source_is_described_as_the_default():
+    """The description has the text of the default."""
+    assert settings().describe("timeout") == "'30' (the default)"
