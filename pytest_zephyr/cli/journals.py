@@ -48,25 +48,25 @@ def run(args: argparse.Namespace) -> int:
     default = common.journal_directory(common.find_option_sources(args))
     if args.discard:
         return _discard(args.journals)
-    places = args.journals or [default]
+    paths = args.journals or [default]
     # The default directory may not exist.
-    existing = places if args.journals or default.is_dir() else []
-    entries = [_entry(path) for place in existing for path in journal_files(place)]
+    existing = paths if args.journals or default.is_dir() else []
+    entries = [_entry(path) for each in existing for path in journal_files(each)]
     if args.json:
         output.say_json(entries)
     elif not entries:
-        output.say(f"no journals in {', '.join(map(str, map(display_path, places)))}")
+        output.say(f"no journals in {', '.join(map(str, map(display_path, paths)))}")
     else:
         output.say_table(("JOURNAL", "STATE", "RUN"), map(_row, entries))
         if any(each.state == "waiting" for each in entries):
-            push_command = command("push", *map(display_path, places))
+            push_command = command("push", *map(display_path, paths))
             output.say(f"\nTo send the waiting journals: {push_command}")
     return common.OK
 
 
 def _row(entry: Entry) -> output.Row:
-    place = entry.target or "no target"
-    details = f"{entry.started}  {plural(entry.tests, 'test')}  {place}"
+    target = entry.target or "no target"
+    details = f"{entry.started}  {plural(entry.tests, 'test')}  {target}"
     return entry.path, entry.state, entry.problem or details
 
 

@@ -115,9 +115,9 @@ def placement(row: Mapping[str, Any]) -> entities.Placement | None:
 def phase_row(row: Mapping[str, Any]) -> entities.PhaseRow | None:
     """Read a planning row; the test case may be inside its placement or next to it."""
     tct = decode.mapping(row.get("tct"))
-    place = placement({"testcase": row.get("testcase"), **tct})
+    placed = placement({"testcase": row.get("testcase"), **tct})
     assigned = decode.integer(decode.mapping(row.get("rts")).get("id")) is not None
-    return None if place is None else entities.PhaseRow(place, assigned)
+    return None if placed is None else entities.PhaseRow(placed, assigned)
 
 
 def execution(row: Mapping[str, Any]) -> entities.Execution | None:

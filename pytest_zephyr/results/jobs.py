@@ -89,7 +89,7 @@ class Session:
         return sum(node.outcome.is_failure for node in self.nodes)
 
     def follows(self, earlier: Session) -> bool:
-        """Return whether this ran the same job in the same place after *earlier*."""
+        """Return whether this ran the same job in the same location after *earlier*."""
         if self.job is None or earlier.job is None:
             return False
         return (
@@ -153,7 +153,7 @@ def merge_sessions(sessions: Iterable[Session]) -> MergedResults:
 
 
 def _match_repetitions(sessions: Sequence[Session]) -> dict[str, str]:
-    """Map the name of each repetition in another place to that of the session it repeats.
+    """Map the name of each repetition in another location to that of the session it repeats.
 
     If several jobs look alike, a repetition belongs to the worst of them that has none
     yet, because a passed job is rarely repeated.

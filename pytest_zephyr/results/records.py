@@ -161,12 +161,12 @@ Record = Item | Start | Report | Passed | EvidenceEntry | End
 class JobMark:
     """A job as short digests for the tags in notes (see `results.tags`).
 
-    *kind* is what the job does, *place* where it ran.
+    *kind* is what the job does, *location* where it ran.
     *attempt* is the number that the CI service gives a repetition, 0 if it gives none.
     """
 
     kind: str
-    place: str = ""
+    location: str = ""
     attempt: int = 0
 
     def repeats(self, earlier: JobMark) -> bool:

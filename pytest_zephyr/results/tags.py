@@ -5,7 +5,7 @@ what each job of the run has found::
 
     [pytest-zephyr run=4c1f9a02 at=1764123561123 jobs=9a0b1c2d.3e4f:2@mhq1v2k3]
 
-Each job has kind, place and attempt (see `JobMark`), the id of the status that it found,
+Each job has kind, location and attempt (see `JobMark`), the id of the status that it found,
 and the time when its tests were over (milliseconds since the epoch, in base 36).
 """
 
@@ -33,7 +33,7 @@ _TAG = re.compile(
     r" jobs=(?P<jobs>[0-9a-z.:@,]*)\]"
 )
 _JOB = re.compile(
-    r"(?P<kind>[0-9a-f]{8})\.(?P<place>[0-9a-f]*)(?:\.(?P<attempt>\d{1,19}))?"
+    r"(?P<kind>[0-9a-f]{8})\.(?P<location>[0-9a-f]*)(?:\.(?P<attempt>\d{1,19}))?"
     r":(?P<status>\d{1,9})@(?P<at>[0-9a-z]{1,11})"
 )
 
@@ -53,7 +53,7 @@ class Finding:
         """Return the finding as it is written in a tag."""
         attempt = f".{self.job.attempt}" if self.job.attempt else ""
         at = _in_base_36(_bounded(self.at))
-        return f"{self.job.kind}.{self.job.place}{attempt}:{self.status_id}@{at}"
+        return f"{self.job.kind}.{self.job.location}{attempt}:{self.status_id}@{at}"
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def find(notes: str) -> Tag | None:
         return None
     findings = tuple(
         Finding(
-            JobMark(job["kind"], job["place"], int(job["attempt"] or 0)),
+            JobMark(job["kind"], job["location"], int(job["attempt"] or 0)),
             job["status"],
             int(job["at"], 36),
         )
@@ -128,7 +128,7 @@ def compare(
         here = [
             each
             for each in others
-            if (each.job.kind, each.job.place) == (job.kind, job.place)
+            if (each.job.kind, each.job.location) == (job.kind, job.location)
         ]
         elsewhere = [each for each in others if each not in here]
         earlier = [

@@ -304,7 +304,7 @@ def test_any_other_variable_makes_another_job(name):
     assert first.differences(second)
 
 
-def test_a_checkout_elsewhere_is_the_same_job_in_another_place():
+def test_a_checkout_elsewhere_is_the_same_job_in_another_location():
     """A second runner of the CI service has its checkout in another directory."""
     marks = []
     for root in ("/runner/1/work", "/runner/2/work"):
@@ -315,7 +315,7 @@ def test_a_checkout_elsewhere_is_the_same_job_in_another_place():
         marks.append(identified.mark)
 
     assert marks[0].kind == marks[1].kind
-    assert marks[0].place != marks[1].place
+    assert marks[0].location != marks[1].location
 
 
 def test_a_job_has_no_values_of_variables():

@@ -116,7 +116,7 @@ def job_result(
     outcome = Outcome.PASSED if status is PASS else Outcome.FAILED
     origin = Origin(
         run=run,
-        session=f"{job.kind}{job.place}{job.attempt}{at}",
+        session=f"{job.kind}{job.location}{job.attempt}{at}",
         job=job,
         started=at - 10,
     )
@@ -283,7 +283,7 @@ FIRST_ELSEWHERE = JobMark(JOB_A.kind, "0007", 1)
         "failed one of two equal jobs is repeated",
     ],
 )
-def test_a_later_attempt_of_the_ci_service_may_be_in_another_place(results, status):
+def test_a_later_attempt_of_the_ci_service_may_be_in_another_location(results, status):
     assert status_and_notes_after(*results)[0] == status.id
 
 

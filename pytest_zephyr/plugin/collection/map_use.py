@@ -32,7 +32,7 @@ class MapUse:
         self._lines = lines
         self._reported: set[str] = set()
         # Files and directories of the items.
-        self._places: set[str] = set()
+        self._paths: set[str] = set()
         self.bugs = bugs
 
     @guarded
@@ -40,24 +40,24 @@ class MapUse:
         for item in items:
             # This notes the rows that match the item as used.
             self._marks.of(item)
-        self._add_places(items)
+        self._add_paths(items)
 
     # Runs after `ItemLines`, which asks for the test cases of all items.
     @pytest.hookimpl(trylast=True)
     @guarded
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         config = session.config
-        self._add_places(session.items)
+        self._add_paths(session.items)
         names_tests = any("::" in arg for arg in config.args)
 
         def is_selected(row: MapRow) -> bool:
-            place = row.pattern.partition("::")[0]
-            if "*" in place:
-                place = place.partition("*")[0].rpartition("/")[0]
+            path = row.pattern.partition("::")[0]
+            if "*" in path:
+                path = path.partition("*")[0].rpartition("/")[0]
             # A pattern that names no existing file or directory is for tests anywhere,
             # or has a mistake.
-            exists = bool(place) and (config.rootpath / place).exists()
-            return not names_tests and (not exists or place in self._places)
+            exists = bool(path) and (config.rootpath / path).exists()
+            return not names_tests and (not exists or path in self._paths)
 
         assert self._marks.case_map is not None, "there is a map"
         remarks = self._marks.case_map.remarks(is_selected)
@@ -74,8 +74,8 @@ class MapUse:
         self._reported.update(new)
         self._lines += problems(new, "warning")
 
-    def _add_places(self, items: Iterable[pytest.Item]) -> None:
+    def _add_paths(self, items: Iterable[pytest.Item]) -> None:
         """Note the files and directories of *items*."""
-        files = {item.nodeid.partition("::")[0] for item in items} - self._places
+        files = {item.nodeid.partition("::")[0] for item in items} - self._paths
         for file in files:
-            self._places.update(map(str, [file, *PurePosixPath(file).parents]))
+            self._paths.update(map(str, [file, *PurePosixPath(file).parents]))
