@@ -15,6 +15,7 @@ import os
 from pathlib import Path
 
 from pytest_zephyr import errors
+from pytest_zephyr import table
 from pytest_zephyr.cli import common
 from pytest_zephyr.cli import destination
 from pytest_zephyr.cli import output
@@ -22,7 +23,6 @@ from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.credentials import known_secrets
-from pytest_zephyr.config.options import BY_NAME
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal.runs import find_journals
 from pytest_zephyr.journal.runs import group
@@ -275,21 +275,23 @@ def _corrections(
         wrong |= {delivery.error.option} - {""}
     if all(settings.sources[name].kind == "flag" for name in wrong):
         return []
+    # In names, the run and the build are those of the journal.
+    flags_of_run = {"run_key": settings.run_key, "build": settings.build}
+    flags_of_run |= option_sources.flags
+    try:
+        current = common.settings_of(replace(option_sources, flags=flags_of_run))
+    except errors.SettingsError:
+        return []
     lines, flags = [], []
-    has_target = any(option_sources.find(BY_NAME[name]) for name in TARGET_OPTIONS)
+    has_target = any(getattr(current, name) for name in TARGET_OPTIONS)
     for name in (*TARGET_OPTIONS, "create", "status_map"):
-        option = BY_NAME[name]
-        current = option_sources.find(option)
-        if current is None and not (has_target and name in TARGET_OPTIONS):
+        is_set = current.sources[name].kind != "default"
+        is_known = is_set or (has_target and name in TARGET_OPTIONS)
+        if not is_known or getattr(current, name) == getattr(settings, name):
             continue
-        text, source = current or ("", None)
-        with suppress(errors.InvalidValue):
-            value = option.parse(text) if text else None
-            if value == getattr(settings, name):
-                continue
-        what = f"{text!r} ({source}) is not used" if current else "it is not set"
-        flags += [option.flag_name, text]
-        lines.append(f"{option.ini_name}: {what}; the journal keeps its own value.")
+        what = f"{current.describe(name)} is not used" if is_set else "it is not set"
+        flags += [table.flag_of(name), current.texts[name]]
+        lines.append(f"{table.ini_of(name)}: {what}; the journal keeps its own value.")
     if flags:
         push_command = command("push", *run.paths, *flags, settings=settings)
         lines.append(f"to use the current values: {push_command}")

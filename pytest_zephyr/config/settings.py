@@ -9,6 +9,7 @@ from dataclasses import field
 import importlib.util
 import math
 from pathlib import Path
+import re
 from typing import get_args
 from typing import Literal
 
@@ -72,7 +73,7 @@ class Ref:
             return str(self.id)
         text = placeholders.escape(self.name)
         # A number would be an id, and a word that begins with a dash a flag.
-        is_plain = text[:1].isalpha() and ":" not in text
+        is_plain = not text.strip().isdigit() and not re.match("-|id:|name:", text)
         return text if is_plain else f"name:{text}"
 
 
@@ -168,9 +169,6 @@ class Settings:
     def describe(self, name: str) -> str:
         """Return the value of setting *name* with its source, for a message."""
         text = self.texts[name]
-        ref = getattr(self, name)
-        if isinstance(ref, Ref):
-            text = ref.name or str(ref.id)
         if name in {"url", "proxy"}:
             text = mask_userinfo(text)
         return f"{text!r} ({self.sources[name]})"

@@ -633,7 +633,7 @@ def test_the_printed_command_replaces_typos_that_were_fixed_since_the_run(
 ):
     """The journal keeps its own values; the command has a flag for each that differs."""
     monkeypatch.delenv("ZEPHYR_PHASE")
-    names = {"project": "Payments", "release": "name:1.0", "cycle": "Nightly"}
+    names = {"project": "Payments", "release": "1.0", "cycle": "Nightly"}
     names |= {"phase": "Smoke", "status_map": "passed=Pass"}
 
     def write_ini(names: Mapping[str, str]) -> None:
@@ -652,6 +652,33 @@ def test_the_printed_command_replaces_typos_that_were_fixed_since_the_run(
     assert printed.count("is not used") == len(typos)
     assert run_shown_command(printed).ret == 0
     assert target.statuses()[101] == "1"
+
+
+def test_a_placeholder_in_a_current_name_has_the_build_of_the_journal(
+    pytester, run_zephyr, push, run_shown_command, target, monkeypatch
+):
+    """The same name is no difference, and another one is in the command as it is."""
+    monkeypatch.delenv("ZEPHYR_PHASE")
+    monkeypatch.setenv("ZEPHYR_BUILD", "1")
+    names = "[pytest]\nzephyr_project = Payments\nzephyr_release = name:1.0\n"
+    pytester.makeini(
+        f"{names}zephyr_cycle = Nightley\nzephyr_phase = {{build}} {{run}}"
+    )
+    store = target.sandbox.store
+    store.schedule(store.add_phase(target.cycle, "1 night"), 101)
+    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
+    (journal,) = run_zephyr("--zephyr-run-key=night").journals
+    pytester.makeini(f"{names}zephyr_cycle = Nightly\nzephyr_phase = {{build}} {{run}}")
+    monkeypatch.setenv("ZEPHYR_BUILD", "2")
+    printed = push(journal)[1]
+
+    assert "'Nightly' (from zephyr_cycle in tox.ini) is not used" in printed
+    assert printed.count("is not used") == 1
+    pytester.makeini(f"{names}zephyr_cycle = Nightly\nzephyr_phase = {{run}}-{{build}}")
+    printed = push(journal)[1]
+
+    assert "'night-1' (from zephyr_phase in tox.ini) is not used" in printed
+    assert "--zephyr-phase night-1" in printed
 
 
 def test_the_printed_command_names_all_journals_of_a_run(

@@ -1041,7 +1041,7 @@ def test_printed_command_has_a_name_of_digits(
         "--zephyr-build=20244",
     )  # fmt: skip
 
-    assert "'20244' (from --zephyr-phase) is not a phase of cycle" in ran.text
+    assert "'name:20244' (from --zephyr-phase) is not a phase of cycle" in ran.text
     assert run_shown_command(ran.text).ret == 0
     assert store.execution(phase, 101).status == "1"
 
