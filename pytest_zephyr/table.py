@@ -109,7 +109,12 @@ _ROWS: tuple[tuple[str, str, str | None, str | None], ...] = (
         "10M",
     ),
     ("attach_max_total", "Maximum size of all attachments of a run", None, "2G"),
-    ("timeout", "Seconds for one request", "SECONDS", "30"),
+    (
+        "timeout",
+        "Seconds to wait for a connection, or for more of an answer",
+        "SECONDS",
+        "30",
+    ),
     ("retries", "How often to repeat a failed request", "N", "3"),
     (
         "deadline",

@@ -228,7 +228,7 @@ class ExecutionCalls(Calls):
             for write in writes
         ]
         path = "execution/teststepresult/saveorupdate"
-        answer = decode.rows(self.send("POST", path, None, body))
+        answer = decode.rows(self._write("POST", path, None, body))
         if answer is None:
             return None
         status_ids: dict[tuple[int, int], str] = {}
@@ -267,7 +267,7 @@ class ExecutionCalls(Calls):
             }
             for file in files
         ]
-        answer = self.send("POST", "attachment/list", None, body)
+        answer = self._write("POST", "attachment/list", None, body)
         attached = decode.entities(answer, readers.attachment) or []
         return None if any(file.execution is None for file in attached) else attached
 

@@ -75,6 +75,7 @@ def no_answer(
     # For urllib3 a refused connection is a kind of timeout.
     is_timeout = not no_connection and _contains(causes, _TIMEOUTS)
     start = f"no answer from {server}"
+    in_time = f"within {server.timeout:g} s (zephyr_timeout)"
     if is_tls_error:
         text = _tls_failure(server, reason)
     elif isinstance(error, requests.exceptions.InvalidSchema):
@@ -84,10 +85,10 @@ def no_answer(
     elif deadline.spent:
         text = f"{start} to {call}: {deadline} is spent."
     elif is_timeout and _contains(causes, ConnectTimeoutError):
-        text = f"{start} within {server.timeout:g} s (zephyr_timeout): no connection. Check the address,"
-        text += " the network and its firewall, or set zephyr_proxy."
+        text = f"{start} {in_time}: no connection. Check the address, the network and"
+        text += " its firewall, or set zephyr_proxy."
     elif is_timeout:
-        text = f"{start} to {call} within {server.timeout:g} s (zephyr_timeout)."
+        text = f"{start} to {call} {in_time}."
     elif _contains(causes, _UNRESOLVED):
         text = f"{start}: the host name {server.parts.hostname} cannot be resolved."
         text += f" Check its spelling and your network; {_SET_PROXY}"

@@ -127,10 +127,10 @@ def execution(row: Mapping[str, Any]) -> entities.Execution | None:
     case = decode.mapping(decode.mapping(row.get("tcrTreeTestcase")).get("testcase"))
     last = decode.mapping(row.get("lastTestResult"))
     status_id = _status_id_of(row)
-    executed_on = last.get("executionDate") or last.get("execDate")
-    if executed_on is None and status_id:
-        # Without the date of the result, take that of the last change.
-        executed_on = row.get("lastModifiedOn")
+    dates = [last.get("executionDate"), last.get("execDate")]
+    if status_id:
+        # Without a date of the result that can be read, take that of the last change.
+        dates.append(row.get("lastModifiedOn"))
     version = decode.integer(case.get("id"))
     # If the server returns one of these, it changes with every result.
     result_marks = (
@@ -147,7 +147,7 @@ def execution(row: Mapping[str, Any]) -> entities.Execution | None:
         status_id=status_id,
         notes=decode.text(row.get("comment")),
         milliseconds=decode.integer(row.get("actualTime")),
-        executed_on=decode.integer(executed_on),
+        executed_on=next(filter(None, map(decode.integer, dates)), None),
         stamp=short_digest(repr(state), 12),
         stamp_is_reliable=result_marks != (None, None, None),
         attachments=decode.integer(row.get("attachmentCount")),

@@ -35,8 +35,8 @@ class Server:
     """The server of *settings*.
 
     *user* is the name of the user, empty until it is known. *has_answered* is set by the
-    first answer. *proxy* is the proxy with its source, for messages. *scrub* hides our
-    secrets in texts of the server.
+    first answer. *timeout* is in seconds. *project*, and *proxy* with its source, are for
+    messages. *scrub* hides our secrets in texts of the server.
     """
 
     def __init__(self, settings: Settings) -> None:

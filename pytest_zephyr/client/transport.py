@@ -206,6 +206,7 @@ class Transport:
             {429, 500, 502, 503, 504} if call.method == "GET" else {429, 503}
         )
         for tries_left in range(self._retries, -1, -1):
+            # requests refuses a timeout of 0.
             timeout = max(0.05, min(self.server.timeout, self.deadline.remaining()))
             # At random 50 to 100 % of 0, 1, 2, 4 … s: many jobs must not retry at once.
             seconds = 2 ** (self._retries - tries_left) // 2

@@ -23,8 +23,8 @@ class Option:
     The flag of an option with an empty *metavar* takes no value; an option with `None` has
     no flag. *has_env* says whether an environment variable can set it. A journal stores the
     *journaled* options, which decide the results, and the url, which a push only compares.
-    An option that *connects* says how to reach the server; each push reads it again. If an option *names_files*, *parse* also
-    takes the directory that relative paths start from.
+    An option that *connects* says how to reach the server; each push reads it again. If an
+    option *names_files*, *parse* also takes the directory that relative paths start from.
     """
 
     name: str

@@ -113,7 +113,8 @@ class Memory:
     execution whose write got no answer to the stamp that it had before. *attached* and
     *stepped* are as in `Attached` and `Stepped`; *attaching* has the names of all files
     that were attached, with or without an answer. *last_write* is when the last write
-    began, in milliseconds since the epoch. *journals* are the paths of the journals;
+    began, in milliseconds since the epoch; in the memory of a run, the last one that got no
+    answer. *journals* are the paths of the journals;
     attachments are next to them. *note* writes entries to the journals.
     """
 

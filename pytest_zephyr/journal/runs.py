@@ -46,11 +46,13 @@ _SESSION_NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-[0-9a-f]{6}")
 class Run:
     """The journals of one run, perhaps of several CI jobs with one run key and target.
 
-    *others* count for the results, but are not being sent.
+    *others* count for the results, but are not being sent. The sessions of the journals
+    *running* still run; they send their own results later.
     """
 
     journals: tuple[reader.Journal, ...]
     others: tuple[reader.Journal, ...] = ()
+    running: tuple[reader.Journal, ...] = ()
 
     @property
     def all(self) -> tuple[reader.Journal, ...]:
@@ -74,6 +76,12 @@ class Run:
         journals, others = map(_read_all, (self.journals, self.others))
         sessions = [each.session for each in (others | journals).values()]
         return RunContents(journals, others, merge_sessions(sessions))
+
+    def note_running(self, writers: Iterable[JournalWriter]) -> None:
+        """Have *writers* note which sessions of the run still run."""
+        if names := tuple(each.header.session for each in self.running):
+            for writer in writers:
+                writer.append(line_of(ledger.RunningSessions(names)))
 
 
 @dataclass(frozen=True)
@@ -162,53 +170,32 @@ class JournalSelection:
     directories: list[Path] = field(default_factory=list)
 
 
-def siblings(
+def run_of(
     journals: Sequence[reader.Journal],
     known: Iterable[reader.Journal],
     overrides: Mapping[str, str] | None = None,
-) -> tuple[reader.Journal, ...]:
-    """Return the other *known* journals of the run of *journals*.
+) -> Run:
+    """Return the run of *journals*, with the other *known* journals that belong to it.
 
-    The worst result of the jobs of one run counts, whichever job is sent last, so
-    delivered ones count, too. A session that still runs is left out: it sends its own
-    results later.
-    """
-    same = _of_same_run(journals, known, overrides)
-    return tuple(journal for journal in same if not journal.is_running())
-
-
-def note_running(
-    journals: Sequence[reader.Journal],
-    known: Iterable[reader.Journal],
-    writers: Iterable[JournalWriter],
-) -> None:
-    """Have *writers* note which of the *known* journals of this run still run."""
-    same = _of_same_run(journals, known)
-    if running := tuple(each.header.session for each in same if each.is_running()):
-        for writer in writers:
-            writer.append(line_of(ledger.RunningSessions(running)))
-
-
-def _of_same_run(
-    journals: Sequence[reader.Journal],
-    known: Iterable[reader.Journal],
-    overrides: Mapping[str, str] | None = None,
-) -> list[reader.Journal]:
-    """Return the other *known* journals of one run, none if it has no run key.
-
-    Copies of one journal count once; journals of dry runs do not count.
+    Without a run key there are no others. Delivered ones count, because the worst result
+    of the jobs of one run counts, whichever job is sent last. Journals of dry runs do not
+    count, and copies of one journal count once.
     """
     header = journals[0].header
-    if not header.run_key:
-        return []
-    identity = header.identity(overrides)
-    names = {each.header.session for each in journals}
-    others: dict[str, reader.Journal] = {}
-    for journal in known:
-        other = journal.header
-        if not other.dry_run and other.identity(overrides) == identity:
-            others.setdefault(other.session, journal)
-    return [journal for name, journal in others.items() if name not in names]
+    same: dict[str, reader.Journal] = {}
+    if header.run_key:
+        identity = header.identity(overrides)
+        names = {each.header.session for each in journals}
+        for journal in known:
+            other = journal.header
+            is_same = not other.dry_run and other.identity(overrides) == identity
+            if is_same and other.session not in names:
+                same.setdefault(other.session, journal)
+    ended: list[reader.Journal] = []
+    running: list[reader.Journal] = []
+    for journal in same.values():
+        (running if journal.is_running() else ended).append(journal)
+    return Run(tuple(journals), tuple(ended), tuple(running))
 
 
 def open_all(
@@ -420,9 +407,8 @@ def group(
         parents = (journal.path.parent for journal in journals)
         known = open_all(dict.fromkeys((*directories, *parents)))
     runs = [
-        Run(
-            tuple(sorted(each, key=lambda journal: journal.header.session)),
-            siblings(each, known, overrides),
+        run_of(
+            sorted(each, key=lambda journal: journal.header.session), known, overrides
         )
         for each in groups.values()
     ]

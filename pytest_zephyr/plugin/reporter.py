@@ -177,7 +177,7 @@ class ZephyrReporter:
         journal = Journal(self.writer.path, self.writer.unwritten)
         if journal.header.run_key:
             known = runs.open_all([journal.path.parent], recent=True)
-            runs.note_running([journal], known, [self.writer])
+            runs.run_of([journal], known).note_running([self.writer])
         if journal.header.is_cut_short:
             self.lines += cut_short_lines([self._display_path])
         self.lines += uncollected_lines(self._uncollected)

@@ -26,7 +26,7 @@ from pytest_zephyr.results.status import PASS
 from pytest_zephyr.text import short_digest
 
 
-_TAG = re.compile(r"<[^<>]*>")
+_MARKUP = re.compile(r"<[^<>]*>")
 
 
 #: The status of a step by its outcome; steps with other outcomes were not executed.
@@ -52,7 +52,7 @@ def match(nodes: Iterable[NodeResult], case_steps: Iterable[CaseStep]) -> Matche
     """
     numbers: dict[str | int, int] = {}
     for case_step in case_steps:
-        without_markup = html.unescape(_TAG.sub(" ", case_step.text))
+        without_markup = html.unescape(_MARKUP.sub(" ", case_step.text))
         texts = normalized(case_step.text), normalized(without_markup)
         for label in (case_step.number, *texts):
             numbers.setdefault(label, case_step.number)

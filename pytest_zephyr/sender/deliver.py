@@ -1,4 +1,4 @@
-"""Deliver a run: push the results of its journals, and note there what was delivered."""
+"""Deliver a run: push the results of its journals, and note there that all is delivered."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def deliver(
     progress: Callable[..., None] = lambda *_done: None,
     find_run: Callable[[], Run] | None = None,
 ) -> DeliveredRun:
-    """Deliver *run*: push its results, and note in its journals what was delivered.
+    """Deliver *run*: push its results, and note in its journals if nothing is left.
 
     With *by_journal* each journal is pushed with the settings in its header, overridden by
     the flags of the command; otherwise the journals of *run* are pushed with *settings*.

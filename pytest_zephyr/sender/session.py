@@ -42,12 +42,12 @@ def deliver_session(
             new_problems: list[str] = []
             known = runs.open_all([path.parent], known, new_problems, recent=True)
             sibling_problems.update(new_problems)
-        return runs.Run(journals, runs.siblings(journals, known))
+        return runs.run_of(journals, known)
 
     # With unwritten lines the disk is full, so receipts cannot be written either.
     with reopened([] if unwritten else [path]) as writers:
         run = find_run()
-        runs.note_running(run.journals, known, writers)
+        run.note_running(writers)
         delivered = deliver(
             run,
             settings,

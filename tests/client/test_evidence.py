@@ -13,10 +13,12 @@ import signal
 import sys
 import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from pytest_zephyr.client import base
 from pytest_zephyr.client import transport
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.config.settings import Settings
@@ -550,6 +552,24 @@ def test_an_unanswered_write_of_steps_is_repeated(
 
     assert recorded_run.push().complete
     assert target_with_steps.execution(7).steps == {1: ("1", None)}
+
+
+@pytest.mark.parametrize("path", [SAVE, ATTACH], ids=["steps", "files"])
+def test_evidence_waits_for_a_locked_release(
+    target_with_steps, recorded_run, monkeypatch, path
+):
+    waits: list[float] = []
+    monkeypatch.setattr(base, "time", SimpleNamespace(sleep=waits.append))
+    locked = json.dumps({"errorMsg": "Release Release 1 is locked."})
+    fault = Fault("POST", path, status=400, body=locked, times=2)
+    target_with_steps.sandbox.faults.add(fault)
+    picture = recorded_run.file("a.png", b"picture")
+    recorded_run.add_test(7, *first_steps("passed"), picture)
+    delivery = recorded_run.push()
+
+    assert delivery.complete
+    assert waits == [base.LOCK_PAUSE] * 2
+    assert (delivery.evidence.steps, delivery.evidence.files) == (1, 1)
 
 
 def test_steps_that_could_not_be_written_are_written_later(

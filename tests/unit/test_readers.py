@@ -49,6 +49,35 @@ def test_an_execution_is_read_from_its_row():
     assert entity.stamp_is_reliable
 
 
+@pytest.mark.parametrize(
+    ("changes", "executed_on"),
+    [
+        pytest.param({}, 1490812485000, id="date of the result"),
+        pytest.param(
+            {"lastTestResult": {"execDate": 5}}, 5, id="other name of that date"
+        ),
+        pytest.param(
+            {"lastTestResult": {"executionDate": "03/29/2017", "execDate": 5}},
+            5,
+            id="a text beside a number",
+        ),
+        pytest.param(
+            {"lastTestResult": {"executionDate": "03/29/2017"}},
+            1764670921000,
+            id="only a text",
+        ),
+        pytest.param({"lastTestResult": None}, 1764670921000, id="no result"),
+        pytest.param({"lastTestResult": None, "status": None}, None, id="no status"),
+    ],
+)
+def test_the_time_of_an_execution_is_the_first_that_is_a_number(changes, executed_on):
+    """The time of the last change counts if no date of the result is a number."""
+    entity = readers.execution({**ROW, **changes})
+
+    assert entity is not None
+    assert entity.executed_on == executed_on
+
+
 def test_ids_may_be_digits():
     """A row with texts for numbers gives the same execution."""
     row = json.loads(json.dumps(ROW), parse_int=str)
