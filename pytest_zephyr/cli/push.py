@@ -276,10 +276,10 @@ def _corrections(
     if all(settings.sources[name].kind == "flag" for name in wrong):
         return []
     # In names, the run and the build are those of the journal.
-    flags_of_run = {"run_key": settings.run_key, "build": settings.build}
-    flags_of_run |= option_sources.flags
+    of_run = {"run_key": settings.run_key, "build": settings.build}
+    current_sources = replace(option_sources, flags={**of_run, **option_sources.flags})
     try:
-        current = common.settings_of(replace(option_sources, flags=flags_of_run))
+        current = common.settings_of(current_sources)
     except errors.SettingsError:
         return []
     lines, flags = [], []
