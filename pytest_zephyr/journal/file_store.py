@@ -224,16 +224,16 @@ def read_copy(path: Path, size: int) -> Iterator[bytes]:
         yield from read_parts(file)
 
 
-def remove_unnamed(directory: Path, named: Collection[str]) -> None:
-    """Remove old copies from *directory*: those not in *named*, and unfinished ones.
+def remove_unused(directory: Path, used: Collection[str]) -> None:
+    """Remove old copies from *directory*: those not in *used*, and unfinished ones.
 
-    *named* are digests. Other files are not removed.
+    *used* are digests. Other files are not removed.
     """
     oldest_kept = time.time() - _GRACE_SECONDS
     with suppress(OSError):
         for path in directory.iterdir():
-            unnamed = _OUR_FILES.fullmatch(path.name) and path.name not in named
-            if unnamed and path.lstat().st_mtime < oldest_kept:
+            is_unused = _OUR_FILES.fullmatch(path.name) and path.name not in used
+            if is_unused and path.lstat().st_mtime < oldest_kept:
                 path.unlink()
 
 

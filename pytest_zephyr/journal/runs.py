@@ -19,7 +19,7 @@ from pytest_zephyr.errors import NotAJournal
 from pytest_zephyr.journal import ledger
 from pytest_zephyr.journal import reader
 from pytest_zephyr.journal.file_store import FILES_DIRECTORY
-from pytest_zephyr.journal.file_store import remove_unnamed
+from pytest_zephyr.journal.file_store import remove_unused
 from pytest_zephyr.journal.format import line_of
 from pytest_zephyr.journal.writer import JOURNAL_SUFFIX
 from pytest_zephyr.journal.writer import JournalWriter
@@ -385,7 +385,7 @@ def _prune_files(directory: Path) -> None:
             if path.exists():
                 # It may be of a newer version, and may name any of the attachments.
                 return
-    remove_unnamed(directory / FILES_DIRECTORY, digests)
+    remove_unused(directory / FILES_DIRECTORY, digests)
 
 
 def group(

@@ -37,7 +37,7 @@ CONTRACT = Contract.load()
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request and its answer; by default with a token, and an empty JSON object."""
+    """A request, by default with a token, and its answer, by default ``{}``."""
 
     method: str
     path: str
@@ -459,9 +459,10 @@ def test_messages_about_long_values_are_short():
 def application(
     body: bytes = b'{"id": 1}', *, fault: bool = False
 ) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
-    """Return an application that answers *body*; ``test.read`` is what it was sent.
+    """Return an application that answers *body*.
 
-    With *fault*, it says that the answer is broken on purpose.
+    It stores the body of the request in the environ, as ``test.read``. With *fault*,
+    it notes there that the answer is broken on purpose.
     """
 
     def answer(

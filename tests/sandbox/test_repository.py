@@ -136,10 +136,10 @@ def test_optional_fields_of_cases_may_be_null(
     assert api.post("/testcase", json={**rows[0], "id": None}).status_code == 200
 
 
-def test_a_folder_is_emptied_by_a_selection_of_0_without_ids(
+def test_a_folder_is_emptied_by_a_selected_all_of_0_without_ids(
     sandbox: Sandbox, api: Api, target: SandboxTarget, folder: int
 ) -> None:
-    """With a selectedAll of 1, an empty list removes nothing."""
+    """With a selectedAll of 1, a call without ids removes nothing."""
     other = sandbox.store.add_folder(target.release, "Other")
     api.post(
         "/testcase/bulk", json=[new_case(folder), new_case(folder), new_case(other)]
@@ -277,7 +277,7 @@ def test_case_is_changed_by_visible_id(
 def test_tags_and_custom_fields_of_cases_are_changed(
     sandbox: Sandbox, api: Api, target: SandboxTarget, folder: int
 ) -> None:
-    """The placement must be one of the version."""
+    """A call names a placement and a version; the placement must have that version."""
     sandbox.store.add_field("testcase", "Team", "zcf_1")
     row = api.post("/testcase/", json=new_case(folder)).json()
     pair = {"tctId": row["id"], "testcaseVersionId": row["testcase"]["id"]}

@@ -18,7 +18,7 @@ from pytest_zephyr.errors import SettingsError
 
 SECRET = "hunter2"
 
-posix = pytest.mark.skipif(sys.platform == "win32", reason="file modes are POSIX")
+posix = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX system")
 
 
 @pytest.fixture

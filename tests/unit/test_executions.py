@@ -1,4 +1,7 @@
-"""What a push writes to executions; its requests are tested with a server."""
+"""What a push writes to executions, without a server.
+
+The requests of a push are tested in tests/client.
+"""
 
 from __future__ import annotations
 

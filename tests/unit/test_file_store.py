@@ -18,7 +18,7 @@ from pytest_zephyr.journal.file_store import find_copy
 from pytest_zephyr.journal.file_store import guess_name
 from pytest_zephyr.journal.file_store import guess_type
 from pytest_zephyr.journal.file_store import read_copy
-from pytest_zephyr.journal.file_store import remove_unnamed
+from pytest_zephyr.journal.file_store import remove_unused
 from pytest_zephyr.results.evidence import File
 from pytest_zephyr.results.evidence import LeftOut
 from tests.unit.make import deterministic
@@ -134,7 +134,7 @@ def test_links_and_pipes_are_not_read(directory, tmp_path):
     assert read(file, journals) is None
 
 
-def test_only_old_copies_that_no_journal_names_are_removed(directory):
+def test_only_old_copies_that_no_journal_refers_to_are_removed(directory):
     store = FileStore(directory, 10, 100)
     named, young, old = (
         take(store, content)[0] for content in (b"named", b"young", b"old")
@@ -147,10 +147,10 @@ def test_only_old_copies_that_no_journal_names_are_removed(directory):
     for name in (named, old, temporary, *others):
         os.utime(directory / name, (long_ago, long_ago))
 
-    remove_unnamed(directory, {named})
+    remove_unused(directory, {named})
 
     assert {path.name for path in directory.iterdir()} == {named, young, *others}
-    remove_unnamed(directory / "nowhere", set())
+    remove_unused(directory / "nowhere", set())
 
 
 @pytest.mark.parametrize(

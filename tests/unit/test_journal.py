@@ -603,13 +603,13 @@ def test_a_journal_that_is_shortened_on_a_full_disk_keeps_its_whole_lines(
     writer = JournalWriter.create(path, HEADER)
     writer.append(*map(record_line, RECORDS[:3]))
 
-    def write_only_one_byte(descriptor: int, data: bytes) -> int:
+    def refuse_more_than_a_byte(descriptor: int, data: bytes) -> int:
         if len(data) > 1:
             raise OSError(errno.ENOSPC, "No space left on device")
         return os.write(descriptor, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(System, "write", write_only_one_byte)
+        patch.setattr(System, "write", refuse_more_than_a_byte)
         writer.append(record_line(RECORDS[3]))
     os.truncate(path, path.stat().st_size - 3)
     writer.retry()
@@ -904,7 +904,7 @@ def test_a_delivered_journal_that_is_reopened_stays_delivered(path):
 
 
 def test_a_journal_with_an_incomplete_last_line_is_not_delivered(path):
-    """A push that was killed while it wrote that line is repeated, and sends nothing."""
+    """The next push reads it again, and finds nothing left to send."""
     write(path, journal_format.line_of(journal_format.AllDelivered()))
     path.write_bytes(path.read_bytes()[:-5])
 
@@ -985,7 +985,7 @@ LINE = st.builds(
 @deterministic
 @given(st.lists(LINE | JSON, max_size=4))
 def test_any_line_is_read_or_skipped(lines: list[object]) -> None:
-    """The records that were read can be folded."""
+    """The records that were read give one result for each of their tests."""
     with tempfile.TemporaryDirectory() as directory:
         path = write(Path(directory) / "run.jsonl")
         with path.open("a", encoding="ascii") as file:

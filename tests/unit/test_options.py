@@ -1,4 +1,4 @@
-"""Where values come from: flags, environment, journal, ini file, defaults."""
+"""Where values come from: flags, journal, environment, ini file, defaults."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ OPTION_VALUES: Mapping[str, tuple[Any, str, Any, str, Any]] = {
 }
 
 
-def test_every_option_is_in_the_table():
+def test_every_option_has_values_to_test():
     """A new option cannot be left untested here."""
     assert sorted(OPTION_VALUES) == sorted(option.name for option in OPTIONS)
 
@@ -208,7 +208,7 @@ def test_an_empty_value_is_no_value_except_on_the_command_line(name, kind, empty
     ],
 )
 def test_an_option_is_read_only_from_its_sources(name, kind):
-    """Some options have one source only, and a journal has those that decide the result."""
+    """Some have one source only; a journal sets only those that decide the result."""
     default, text, *_ = OPTION_VALUES[name]
 
     assert resolve.value(name, sources_with({kind: text}, name)) == default
@@ -375,7 +375,7 @@ def test_the_options_of_a_journal_have_the_same_values_later():
 
 
 def environ_of_all_options() -> dict[str, str]:
-    """Return variables that set all options except the file of a token."""
+    """Return all variables that set options, except the one for the token file."""
     return {
         option.env_name: OPTION_VALUES[option.name][1]
         for option in OPTIONS
@@ -497,7 +497,7 @@ def test_no_text_of_settings_shows_a_secret(environ, show):
 
 
 def test_the_table_has_every_option_with_its_source():
-    """Each option has one line, with placeholders filled; the login has the last line."""
+    """Each option but show_config has a line, with placeholders filled; then the login."""
     settings = resolve.resolve(
         OptionSources(
             flags={"phase": "{build} Smoke", "report": "{build}.md"},

@@ -69,7 +69,7 @@ def test_a_crash_fails_only_the_step_that_it_interrupted():
     assert [step.outcome for step in stopped.values()] == ["passed", ""]
 
 
-def test_steps_without_a_result_are_not_written():
+def test_only_steps_that_passed_or_failed_are_written():
     steps = {
         1: Step(1, 1, outcome="passed", at=5),
         2: Step(2, 2, outcome="failed", comment="1 < 2", at=6),

@@ -34,7 +34,8 @@ class FirstId(int, Enum):
     VERSION = 20_000_001
     PLACEMENT = 30_000_001
     EXECUTION = 50_000_001
-    # Below a million: one client numbers its own folders from a million on.
+    # Ids of folders. They must stay below a million: a tool that migrates test cases
+    # gives the folders that it adds itself ids from a million on.
     NODE = 600_001
     RESULT = 70_000_001
     ATTACHMENT = 80_000_001

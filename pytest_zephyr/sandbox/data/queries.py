@@ -1,4 +1,4 @@
-"""Reading test cases and executions, as states."""
+"""Reads test cases and executions as `CaseState` and `ExecutionState`."""
 
 from __future__ import annotations
 

@@ -99,9 +99,10 @@ def run_search(
 ) -> dict[str, Any]:
     """Return one page of the matches, in an envelope.
 
-    *word* is ZQL if *is_zql* is set, else a part of the name. It is searched in the whole
-    project of *release*; without a word, or with ``*``, all rows of the release match.
-    Without a release, *project* is searched, or all projects.
+    *word* is ZQL if *is_zql* is set, else a part of the name. The whole project of
+    *release* is searched for it; without a word, or with ``*``, all rows of the release
+    match. Without a release, all projects are searched. In each case, only rows of
+    *project* match if it is given.
     """
     with wire.reading() as session:
         where = _scope(session, release, everything=word in (None, "", "*"))
