@@ -50,7 +50,6 @@ def run(args: argparse.Namespace) -> int:
     job_args = ["import", *map(str, args.files)]
     header = Header(
         session="",
-        run_key=settings.run_key or "",
         options=resolve.journaled_options(settings),
         job=identify_job(os.environ, Path.cwd(), Path.cwd(), job_args),
         page=ci.job_url(os.environ),

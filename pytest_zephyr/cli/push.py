@@ -61,7 +61,8 @@ class _PushResult:
 
 def declare(commands: common.Commands) -> None:
     text = "send undelivered results from journals"
-    shared_options = (*common.SENDING_OPTIONS, "report")
+    # A session has its run key from the start.
+    shared_options = {*common.SENDING_OPTIONS, "report"} - {"run_key"}
     parser = common.add_command(commands, "push", run, text, shared_options, json=True)
     add = parser.add_argument
     text = "journals, or directories of them (default: all undelivered ones)"

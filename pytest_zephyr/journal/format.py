@@ -48,7 +48,6 @@ class Header:
     """
 
     session: str
-    run_key: str = ""
     started: int = 0
     options: Mapping[str, str] = field(default_factory=dict)
     worker: str = ""
@@ -60,6 +59,10 @@ class Header:
     is_cut_short: int = 0
     setup_only: bool = False
     dry_run: bool = False
+
+    @property
+    def run_key(self) -> str:
+        return self.options.get("run_key", "")
 
     @property
     def run(self) -> str:

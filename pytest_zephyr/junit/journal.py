@@ -115,7 +115,7 @@ class Importer:
                 raise JunitError(f"there is no file {path}.")
             with path.open("rb") as file:
                 contents.append(digest_parts(read_parts(file)))
-        options = sorted(header.options.items()), header.run_key, header.dry_run
+        options = sorted(header.options.items()), header.dry_run
         text = repr((sorted(contents), options, self._options, self._pattern))
         return short_digest(text, 12)
 

@@ -63,7 +63,6 @@ class ZephyrReporter:
         path = settings.journal / f"{name}{JOURNAL_SUFFIX}"
         header = journal_format.Header(
             session=name,
-            run_key=settings.run_key or "",
             started=now_ms(),
             options=resolve.journaled_options(settings),
             job=job.identify_job(

@@ -238,9 +238,10 @@ def test_an_unreachable_server_exits_with_one_and_nothing_is_lost(
         (["no/such.jsonl"], "cannot be read"),
         (["--zephyr-timeout=soon"], "'soon' (from --zephyr-timeout)"),
         (["--zephyr-nonsense"], "unrecognized arguments"),
+        (["--zephyr-run-key=K"], "unrecognized arguments"),
         (["-c", "absent.ini"], "there is no file"),
     ],
-    ids=["no journal", "wrong value", "unknown flag", "no ini file"],
+    ids=["no journal", "wrong value", "unknown flag", "run key", "no ini file"],
 )
 def test_wrong_usage_exits_with_two(push, args, message):
     code, printed = push(*args)

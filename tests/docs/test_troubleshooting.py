@@ -31,6 +31,7 @@ FILLED_IN = {
     "the time budget of … s (…) is spent": "the time budget of … s (…)… is spent",
     "invalid zephyr_… '…' (from …): …": "invalid … (…): …",
     "results kept in …": "… kept in …",
+    "… (from …) is not used": "… is not used",
     "pytest_zephyr_record of …": "… of …",
     "pytest_zephyr_cases of …": "… of …",
 }

@@ -52,7 +52,7 @@ from tests.unit.make import deterministic
 from tests.unit.make import report
 
 
-HEADER = Header("run", run_key="77", started=5, options={"phase": "Smoke"})
+HEADER = Header("run", started=5, options={"phase": "Smoke", "run_key": "77"})
 
 ITEM = Item("t.py::test_a", (101, "A-1"))
 REPORT = Report(

@@ -55,6 +55,10 @@ from tests.unit.make import deterministic
 from tests.unit.make import report
 
 
+def _key(key: str) -> dict[str, str]:
+    return {"run_key": key} if key else {}
+
+
 def write(
     path: Path,
     *lines: dict[str, object],
@@ -62,7 +66,7 @@ def write(
     started: int = 0,
 ) -> Path:
     """Write a journal of a session with the name of the file, and close it."""
-    writer = JournalWriter.create(path, Header(path.stem, key, started))
+    writer = JournalWriter.create(path, Header(path.stem, started, _key(key)))
     writer.append(*lines)
     writer.close()
     assert writer.broken is None
@@ -540,7 +544,9 @@ def test_journals_that_later_jobs_of_their_run_may_need_are_not_removed(tmp_path
             started=1,
         )
     write(tmp_path / "7.jsonl", key="K6")
-    running = JournalWriter.create(tmp_path / "4.jsonl", Header("4", "K1"))
+    running = JournalWriter.create(
+        tmp_path / "4.jsonl", Header("4", options=_key("K1"))
+    )
     prune(tmp_path, keep=0)
     running.close()
 
@@ -619,7 +625,9 @@ def test_without_locks_the_process_says_whether_a_session_is_running(
             process.communicate()
         job = Job(host=platform.node() if host == "here" else "elsewhere")
         path = tmp_path / "1.jsonl"
-        writer = JournalWriter.create(path, Header("1", "K", job=job, pid=process.pid))
+        writer = JournalWriter.create(
+            path, Header("1", options=_key("K"), job=job, pid=process.pid)
+        )
         writer.append(*lines_of_test("t.py::a", "passed"))
         long_ago = time.time() - seconds_since_write
         os.utime(path, (long_ago, long_ago))
