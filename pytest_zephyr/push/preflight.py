@@ -40,11 +40,11 @@ def status_problems(
 
 
 class Preflight:
-    """Checks the server and collects texts for people; a check or look-up takes at most *seconds*.
+    """Checks the server and collects texts for people.
 
-    *problems* are mistakes that the user has to fix, *remarks* are not. *unreachable* says
-    why the server could not be checked, if it could not. *snapshot* is what was read, so
-    that the push need not read it again.
+    A check or a look-up takes at most *seconds*. *problems* are mistakes that the user has
+    to fix, *remarks* are not. *unreachable* says why the server could not be checked, if
+    it could not. *snapshot* is what was read, so that the push need not read it again.
     """
 
     def __init__(self, settings: Settings, seconds: float) -> None:
