@@ -128,8 +128,7 @@ class ReportLines:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        is_last = call.when == "teardown"
-        if is_last and self._marks.changed(item):
+        if call.when == "teardown" and self._marks.changed(item):
             self._note_markers(item, report)
         if self._record_hook.get_hookimpls():
             self._call_record_hook(item, report)

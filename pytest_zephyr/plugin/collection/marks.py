@@ -204,10 +204,8 @@ class Marks:
             if isinstance(name, str) and isinstance(content, str | int | float):
                 data.fields.setdefault(name, content)
             else:
-                data.problems.append(
-                    f"{self.names.short(name)}: {self.names.short(content)} is not a field with a"
-                    f" value"
-                )
+                pair = f"{self.names.short(name)}: {self.names.short(content)}"
+                data.problems.append(f"{pair} is not a field with a value")
 
     def _add_by_id(self, value: object, item: pytest.Item, data: MarkerData) -> None:
         if not isinstance(value, Mapping):
