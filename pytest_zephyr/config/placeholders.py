@@ -20,10 +20,10 @@ _CREDENTIAL_VARIABLES = set(map(table.env_of, table.REFUSED_OPTIONS))
 
 #: What to do if a placeholder has no value, or why it has none.
 _HINTS = {
-    "build": "set zephyr_build, or run where the CI service names its build",
+    "build": "set zephyr_build, or run the tests where the CI service names its build",
     "branch": "the CI service names no branch",
     "commit": "the CI service names no commit",
-    "run": "set zephyr_run_key, or run where the CI service names its run",
+    "run": "run the tests with zephyr_run_key, or where the CI service names its run",
 }
 
 #: Replaces ``{package}`` while the others are filled; no option accepts this character.
@@ -76,13 +76,14 @@ def values_of(
 ) -> dict[str, str]:
     """Return the value of each placeholder, an empty text if it has none.
 
-    The user's *build* takes precedence over that of the CI service.
+    *run* and *build* are the values of these options, which may be from the CI service or
+    from a journal.
     """
     now = time.localtime()
     return {
         "date": time.strftime("%Y-%m-%d", now),
         "time": time.strftime("%H-%M", now),
-        "build": build or ci.find(environ, "build"),
+        "build": build or "",
         "branch": ci.find(environ, "branch"),
         "commit": ci.find(environ, "commit"),
         "run": run or "",

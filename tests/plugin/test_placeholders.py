@@ -113,7 +113,7 @@ def test_doubled_braces_are_no_placeholder(fill_cycle):
         ("{}", "{} is not a placeholder"),
         ("{branch}", "{branch} has no value here; the CI service names no branch"),
         ("{build}", "set zephyr_build"),
-        ("{run}", "set zephyr_run_key"),
+        ("{run}", "run the tests with zephyr_run_key"),
         ("{env:ABSENT}", "the variable ABSENT of {env:ABSENT} is not set"),
     ],
 )

@@ -63,7 +63,7 @@ def test_placeholders_in_a_value_are_not_filled():
         ("{build}", "{build} has no value here; set zephyr_build"),
         ("{branch}", "{branch} has no value here; the CI service names no branch"),
         ("{commit}", "{commit} has no value here; the CI service names no commit"),
-        ("{run}", "{run} has no value here; set zephyr_run_key"),
+        ("{run}", "{run} has no value here; run the tests with zephyr_run_key"),
         ("{env:STAGE}", "the variable STAGE of {env:STAGE} is not set"),
         ("{env:EMPTY}", "the variable EMPTY of {env:EMPTY} is not set"),
     ],
@@ -101,16 +101,39 @@ def test_date_and_time_can_be_sorted():
     assert re.fullmatch(r"\d\d-\d\d", values["time"])
 
 
-@pytest.mark.parametrize(
-    ("build", "expected"),
-    [("mine", "mine"), (None, "12")],
-    ids=["set by the user", "from the service"],
-)
-def test_the_build_of_the_user_overrides_that_of_the_service(build, expected):
-    """Without a build of the user, `{build}` is that of the service."""
-    values = values_of({"GITHUB_RUN_NUMBER": "12"}, "77", build)
+CI = {"GITHUB_RUN_NUMBER": "12", "GITHUB_RUN_ID": "7", "GITHUB_RUN_ATTEMPT": "1"}
 
-    assert (values["build"], values["run"]) == (expected, "77")
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, "12 7"),
+        ({"build": "mine"}, "mine 7"),
+        ({"build": "mine", "run_key": "night"}, "mine night"),
+    ],
+    ids=["from the service", "build", "build and run key"],
+)
+@pytest.mark.parametrize("is_later", [False, True], ids=["run", "push"])
+def test_a_set_build_or_run_key_overrides_that_of_the_service(
+    values, expected, is_later
+):
+    """A push has those of the journal, whatever job it runs in."""
+    phase = {"phase": "{build} {run}"}
+    sources = OptionSources(values if is_later else values | phase, CI)
+    settings = resolve.resolve(sources)
+    if is_later:
+        environ = {"GITHUB_RUN_NUMBER": "13", "GITHUB_RUN_ID": "8"}
+        options = resolve.journaled_options(settings)
+        settings = resolve.resolve(OptionSources(phase, environ, options))
+
+    assert settings.phase == Ref(name=expected)
+
+
+@pytest.mark.parametrize("name", ["build", "run"])
+def test_a_journal_without_build_or_run_key_gives_placeholders_no_value(name):
+    """The CI service of the push is not that of the tests."""
+    with pytest.raises(SettingsError, match=rf"{{{name}}} has no value here; "):
+        resolve.resolve(OptionSources({"phase": f"{{{name}}}"}, CI, {}))
 
 
 def test_the_list_of_placeholders_is_complete():
