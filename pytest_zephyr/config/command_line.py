@@ -22,9 +22,9 @@ PROGRAM = "pytest-zephyr"
 def command(*words: object, settings: Settings | None = None) -> str:
     """Return the command line that calls `pytest-zephyr` with *words*.
 
-    With *settings*, adds the flags that the command would not know otherwise, and the ini
-    file that it would not find. The address of a proxy is not added if a credential is in
-    it.
+    With *settings*, adds the ini file that it would not find, and the typed flags that say
+    how to reach the server; for those of a push also the flags that decide the results.
+    The address of a proxy is not added if a credential is in it.
     """
     on_path = shutil.which(PROGRAM)
     argv = [sys.executable, "-m", "pytest_zephyr"]

@@ -182,7 +182,7 @@ def load(config: pytest.Config, option_sources: OptionSources) -> Settings:
 
 @dataclass(frozen=True)
 class LocalOptions:
-    """The options that a process needs to run tests; a worker reads no others.
+    """The options that a process needs to run tests; a worker checks no others.
 
     *max_size* and *max_total* limit attachments, in bytes.
     """
