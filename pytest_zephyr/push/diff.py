@@ -38,11 +38,11 @@ class DiffRules:
     *notes_limit* is the maximum length of notes, in characters.
     """
 
-    ended: Mapping[str, int] = field(default_factory=dict)
-    incomplete: Collection[str] = ()
-    now: int = 2**62
-    force: bool = False
-    notes_limit: int = 4000
+    ended: Mapping[str, int]
+    incomplete: Collection[str]
+    now: int
+    force: bool
+    notes_limit: int
 
 
 @dataclass(slots=True)
@@ -134,9 +134,9 @@ def compute(
     results: Iterable[CaseResult],
     executions: Iterable[Execution],
     place: str,
-    receipts: Collection[tuple[int, str]] = (),
-    unanswered: Mapping[int, str] | None = None,
-    rules: DiffRules | None = None,
+    receipts: Collection[tuple[int, str]],
+    unanswered: Mapping[int, str],
+    rules: DiffRules,
 ) -> Changes:
     """Compare *results* with *executions* and return what becomes of the results.
 
@@ -146,8 +146,6 @@ def compute(
     written if the tag of the execution shows a newer one of another run, or if it is sent
     late and the date of the execution is newer.
     """
-    rules = rules or DiffRules()
-    unanswered = unanswered or {}
     index = ExecutionIndex(executions)
     changes = Changes()
     for result in results:

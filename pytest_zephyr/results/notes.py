@@ -25,8 +25,8 @@ CommentMode = Literal["never", "failed", "always"]
 class NotesOptions:
     """When notes are written (``zephyr_comment``), and how many characters they may have."""
 
-    comment: CommentMode = "failed"
-    limit: int = 4000
+    comment: CommentMode
+    limit: int
 
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")

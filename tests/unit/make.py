@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import settings
 
 from pytest_zephyr.client.entities import Execution
+from pytest_zephyr.push.diff import Changes
+from pytest_zephyr.push.diff import compute
+from pytest_zephyr.push.diff import DiffRules
+from pytest_zephyr.results.notes import CommentMode
 from pytest_zephyr.results.notes import NotesOptions
 from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.records import CaseRef
@@ -20,6 +27,7 @@ from pytest_zephyr.results.status import STOCK
 
 
 NODEID = "test_pay.py::test_card"
+PLACE = "phase R1 > Nightly > Smoke"
 
 PASS, FAIL, WIP, BLOCKED = STOCK
 CUSTOM = Status("7", "Needs a look")
@@ -47,6 +55,26 @@ def choices_of(**status_map: str) -> dict[Outcome, Choice]:
     return choices(status_map, "from pytest.ini", [*STOCK, CUSTOM])
 
 
+def notes_options(comment: CommentMode = "failed", limit: int = 4000) -> NotesOptions:
+    return NotesOptions(comment, limit)
+
+
+def diff_rules(ended: Mapping[str, int] | None = None, **values: Any) -> DiffRules:
+    fields: dict[str, Any] = {"incomplete": (), "now": 2**62, "force": False}
+    return DiffRules(ended or {}, **{**fields, "notes_limit": 4000, **values})
+
+
+def changes_of(
+    results: Iterable[CaseResult],
+    executions: Iterable[Execution],
+    receipts: Collection[tuple[int, str]] = (),
+    unanswered: Mapping[int, str] | None = None,
+    rules: DiffRules | None = None,
+) -> Changes:
+    rules = rules or diff_rules()
+    return compute(results, executions, PLACE, receipts, unanswered or {}, rules)
+
+
 def result(
     case: CaseRef = 101, status: Status | None = PASS, **values: Any
 ) -> CaseResult:
@@ -57,7 +85,7 @@ def result(
         "at": 1_000,
         "notes": None,
         "nodes": (),
-        "notes_options": NotesOptions(),
+        "notes_options": notes_options(),
         **values,
     }
     fields.setdefault(

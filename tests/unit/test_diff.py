@@ -8,20 +8,18 @@ import pytest
 
 from pytest_zephyr.push.diff import Change
 from pytest_zephyr.push.diff import Changes
-from pytest_zephyr.push.diff import compute
-from pytest_zephyr.push.diff import DiffRules
 from pytest_zephyr.push.diff import was_written
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.results.status import Status
+from tests.unit.make import changes_of
 from tests.unit.make import deterministic
+from tests.unit.make import diff_rules
 from tests.unit.make import execution
 from tests.unit.make import FAIL
 from tests.unit.make import node
 from tests.unit.make import PASS
+from tests.unit.make import PLACE
 from tests.unit.make import result
-
-
-PLACE = "phase R1 > Nightly > Smoke"
 
 
 def refusal_reasons(changes: Changes) -> list[str]:
@@ -30,14 +28,14 @@ def refusal_reasons(changes: Changes) -> list[str]:
 
 def test_a_result_goes_to_the_execution_of_its_case():
     """The execution is found by the visible id, in any order of the rows."""
-    changes = compute([result(102)], [execution(1, 101), execution(2, 102)], PLACE)
+    changes = changes_of([result(102)], [execution(1, 101), execution(2, 102)])
 
     assert changes == Changes(writes=[Change(result(102), execution(2, 102), None)])
 
 
 def test_a_result_is_written_even_if_the_status_is_the_same():
     """The execution then has the time of the new run."""
-    changes = compute([result()], [execution(status_id="1")], PLACE)
+    changes = changes_of([result()], [execution(status_id="1")])
 
     assert [each.execution.id for each in changes.writes] == [1]
 
@@ -45,7 +43,7 @@ def test_a_result_is_written_even_if_the_status_is_the_same():
 def test_a_number_and_an_alt_id_of_the_same_digits_differ():
     """An Alt ID of digits is not a visible id."""
     rows = [execution(1, 101), execution(2, 102, alt="101")]
-    changes = compute([result(101), result("101")], rows, PLACE)
+    changes = changes_of([result(101), result("101")], rows)
 
     assert [each.execution.id for each in changes.writes] == [1, 2]
 
@@ -55,7 +53,7 @@ def test_of_several_executions_the_one_with_the_lowest_id_is_used():
     rows = [execution(9, 101, alt="A-1"), execution(4, 101, alt="A-1")]
 
     for case in (101, "A-1"):
-        changes = compute([result(case)], rows, PLACE)
+        changes = changes_of([result(case)], rows)
 
         assert [each.execution.id for each in changes.writes] == [4]
 
@@ -63,7 +61,7 @@ def test_of_several_executions_the_one_with_the_lowest_id_is_used():
 def test_an_ambiguous_alt_id_is_refused_with_the_ids_to_use():
     """Alt IDs are not unique, and none of the test cases is preferred."""
     rows = [execution(1, 102, alt="A-1"), execution(2, 101, alt="A-1")]
-    changes = compute([result("A-1")], rows, PLACE)
+    changes = changes_of([result("A-1")], rows)
 
     (reason,) = refusal_reasons(changes)
 
@@ -77,7 +75,7 @@ def test_an_ambiguous_alt_id_is_refused_with_the_ids_to_use():
 @pytest.mark.parametrize("case", [7, "A-1", "{x}"])
 def test_a_case_without_an_execution_is_missing(case):
     """A later step decides whether it can be added to the phase."""
-    changes = compute([result(case)], [execution(1, 101)], PLACE)
+    changes = changes_of([result(case)], [execution(1, 101)])
 
     assert [each.case for each in changes.missing] == [case]
     assert (changes.writes, changes.refused) == ([], [])
@@ -85,9 +83,7 @@ def test_a_case_without_an_execution_is_missing(case):
 
 def test_a_result_with_a_problem_is_refused():
     """A result that has no status on this server is named, not sent."""
-    changes = compute(
-        [result(status=None, problem="no such status")], [execution()], PLACE
-    )
+    changes = changes_of([result(status=None, problem="no such status")], [execution()])
 
     assert refusal_reasons(changes) == ["no such status"]
     assert (changes.writes, changes.skipped) == ([], [])
@@ -95,7 +91,7 @@ def test_a_result_with_a_problem_is_refused():
 
 def test_a_result_without_a_status_is_skipped():
     """A skipped test changes no execution, and needs none."""
-    changes = compute([result(7, status=None)], [execution()], PLACE)
+    changes = changes_of([result(7, status=None)], [execution()])
 
     assert changes == Changes(skipped=[result(7, status=None)])
 
@@ -103,13 +99,13 @@ def test_a_result_without_a_status_is_skipped():
 def test_a_delivered_result_is_not_written_again():
     """A receipt is for one result on one execution; another execution gets the result."""
     delivered = {(1, result().digest)}
-    changes = compute(
-        [result(), result(102)], [execution(1), execution(2, 102)], PLACE, delivered
+    changes = changes_of(
+        [result(), result(102)], [execution(1), execution(2, 102)], delivered
     )
 
     assert [each.result for each in changes.reported_before] == [result()]
     assert [each.result.case for each in changes.writes] == [102]
-    elsewhere = compute([result()], [execution(3)], PLACE, delivered)
+    elsewhere = changes_of([result()], [execution(3)], delivered)
     assert [each.execution.id for each in elsewhere.writes] == [3]
 
 
@@ -128,9 +124,9 @@ def test_a_newer_result_on_the_server_stays_if_ours_is_sent_late(
 ):
     """A journal that is pushed late does not overwrite newer results."""
     row = execution(executed_on=executed_on)
-    rules = DiffRules({"": 1_000}, now=90_000 if is_sent_late else 2_000)
+    rules = diff_rules({"": 1_000}, now=90_000 if is_sent_late else 2_000)
     ours = result(at=1_000, nodes=(node(Outcome.PASSED),))
-    changes = compute([ours], [row], PLACE, rules=rules)
+    changes = changes_of([ours], [row], rules=rules)
 
     assert len(changes.writes) == is_written
     assert [each.execution for each in changes.older] == ([] if is_written else [row])
@@ -172,9 +168,7 @@ def test_an_unanswered_write_is_looked_up_before_it_is_repeated(
 ):
     """A result that is on the server is not written again."""
     row = execution(status_id=status, stamp=stamp, stamp_is_reliable=stamp_is_reliable)
-    changes = compute(
-        [result(status=FAIL)], [row], PLACE, unanswered={row.id: "before"}
-    )
+    changes = changes_of([result(status=FAIL)], [row], unanswered={row.id: "before"})
 
     assert len(changes.reported) == found_on_server
     assert len(changes.writes) == (not found_on_server)
@@ -183,7 +177,7 @@ def test_an_unanswered_write_is_looked_up_before_it_is_repeated(
 def test_only_unanswered_writes_are_looked_up():
     """Without one, an equal status comes from somebody else or from an older run."""
     row = execution(status_id="2", stamp="after")
-    changes = compute([result(status=FAIL)], [row], PLACE, unanswered={99: "before"})
+    changes = changes_of([result(status=FAIL)], [row], unanswered={99: "before"})
 
     assert [each.execution.id for each in changes.writes] == [1]
 
@@ -214,8 +208,8 @@ def test_only_unanswered_writes_are_looked_up():
 def test_old_notes_of_ours_are_replaced(existing, notes, written):
     """A line about the new result replaces them; only new notes replace a person's."""
     tested = node(Outcome.PASSED, "t.py::test_a")
-    changes = compute(
-        [result(nodes=(tested,), notes=notes)], [execution(notes=existing)], PLACE
+    changes = changes_of(
+        [result(nodes=(tested,), notes=notes)], [execution(notes=existing)]
     )
 
     assert [each.notes for each in changes.writes] == [written]
@@ -258,8 +252,8 @@ def test_every_result_is_accounted_for(results, executions, unanswered, is_sent_
     delivered = {
         (each.id, result.digest) for each in executions for result in results[::2]
     }
-    rules = DiffRules({"": 1_000}, now=90_000 if is_sent_late else 2_000)
-    changes = compute(results, executions, PLACE, delivered, unanswered, rules)
+    rules = diff_rules({"": 1_000}, now=90_000 if is_sent_late else 2_000)
+    changes = changes_of(results, executions, delivered, unanswered, rules)
     not_overwritten = changes.older + changes.overruled
     cases = [
         *(
@@ -278,9 +272,9 @@ def test_every_result_is_accounted_for(results, executions, unanswered, is_sent_
 @given(RESULTS, EXECUTIONS)
 def test_a_second_push_writes_nothing(results, executions):
     """With the receipts of the first one there is nothing left to write."""
-    first = compute(results, executions, PLACE)
+    first = changes_of(results, executions)
     receipts = {(each.execution.id, each.result.digest) for each in first.writes}
-    second = compute(results, executions, PLACE, receipts)
+    second = changes_of(results, executions, receipts)
 
     assert second.writes == []
     assert second.refused == first.refused
@@ -292,7 +286,7 @@ def test_order_of_rows_makes_no_difference(results, executions, chance):
     """The server may list a phase in any order."""
     shuffled = chance.sample(executions, len(executions))
 
-    assert compute(results, shuffled, PLACE) == compute(results, executions, PLACE)
+    assert changes_of(results, shuffled) == changes_of(results, executions)
 
 
 def test_a_status_is_compared_by_id_not_by_name():

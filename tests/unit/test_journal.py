@@ -36,7 +36,6 @@ from pytest_zephyr.origin import System
 from pytest_zephyr.results.evidence import EvidenceEntry
 from pytest_zephyr.results.evidence import Field
 from pytest_zephyr.results.fold import fold
-from pytest_zephyr.results.notes import NotesOptions
 from pytest_zephyr.results.plan import build_plan
 from pytest_zephyr.results.plan import Rules
 from pytest_zephyr.results.records import End
@@ -49,6 +48,7 @@ from pytest_zephyr.results.records import Start
 from pytest_zephyr.secret import Scrubber
 from tests.unit.make import choices_of
 from tests.unit.make import deterministic
+from tests.unit.make import notes_options
 from tests.unit.make import report
 
 
@@ -1002,7 +1002,7 @@ def test_any_line_is_read_or_skipped(lines: list[object]) -> None:
 @given(st.lists(ANY_RECORD, max_size=6))
 def test_any_records_become_results_that_can_be_sent(records: list[Record]) -> None:
     """A duration is in whole milliseconds, and notes are short enough and valid XML."""
-    plan = build_plan(fold(records), Rules(choices_of(), NotesOptions("always")))
+    plan = build_plan(fold(records), Rules(choices_of(), notes_options("always")))
 
     for result in plan.results:
         assert isinstance(result.milliseconds, int)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 import re
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +17,6 @@ from pytest_zephyr.results.notes import escape
 from pytest_zephyr.results.notes import fit
 from pytest_zephyr.results.notes import full_text
 from pytest_zephyr.results.notes import is_ours
-from pytest_zephyr.results.notes import NotesOptions
 from pytest_zephyr.results.notes import one_line_notes
 from pytest_zephyr.results.notes import write_notes
 from pytest_zephyr.results.records import NodeResult
@@ -26,11 +26,12 @@ from pytest_zephyr.results.records import worst
 from tests.unit.make import deterministic
 from tests.unit.make import failure
 from tests.unit.make import node
+from tests.unit.make import notes_options
 
 
-def notes_of(*nodes: NodeResult, **options: object) -> str | None:
+def notes_of(*nodes: NodeResult, **options: Any) -> str | None:
     outcome = worst(each.outcome for each in nodes)
-    return write_notes(nodes, outcome, NotesOptions(**options))  # type: ignore[arg-type]
+    return write_notes(nodes, outcome, notes_options(**options))
 
 
 FAILED = node(
@@ -137,7 +138,7 @@ def test_many_tests_have_a_count_and_a_line_each_worst_first():
 def test_a_failure_that_does_not_decide_is_in_the_notes():
     """With a custom map a case may pass while one of its tests failed."""
     nodes = [node(Outcome.PASSED, "a"), node(Outcome.FAILED, "b")]
-    text = write_notes(nodes, Outcome.PASSED, NotesOptions("failed"))
+    text = write_notes(nodes, Outcome.PASSED, notes_options("failed"))
 
     assert text is not None
     assert text.startswith("passed: 1 of 2 tests\nfailed b")
@@ -405,7 +406,7 @@ def test_nested_steps_are_indented():
         Step(2, "Wait", 1, "failed", "TimeoutError: 5 s"),
         Step(3, 7, 0),
     ]
-    text = write_notes([node(Outcome.PASSED)], Outcome.PASSED, NotesOptions(), steps)
+    text = write_notes([node(Outcome.PASSED)], Outcome.PASSED, notes_options(), steps)
 
     assert (text or "").splitlines()[1:] == [
         "steps:",
@@ -418,7 +419,7 @@ def test_nested_steps_are_indented():
 def test_a_step_of_any_depth_is_listed():
     """The depth in an edited journal may be very high."""
     steps = [Step(1, "Open", 2**62, "passed")]
-    text = write_notes([node(Outcome.PASSED)], Outcome.PASSED, NotesOptions(), steps)
+    text = write_notes([node(Outcome.PASSED)], Outcome.PASSED, notes_options(), steps)
 
     assert (text or "").endswith("  passed Open")
 
@@ -441,7 +442,7 @@ def test_only_the_failure_is_cut():
         origin=Origin("https://ci.example/1"),
     )
     text = notes_of(tested, limit=700) or ""
-    full = full_text([tested], Outcome.FAILED, NotesOptions(limit=700)) or ""
+    full = full_text([tested], Outcome.FAILED, notes_options(limit=700)) or ""
 
     assert len(text) <= 700
     assert "n: 3\nleft out" in text
@@ -457,7 +458,7 @@ def test_only_the_failure_is_cut():
 )
 def test_notes_that_fit_have_no_full_text(length, is_cut):
     tested = node(Outcome.FAILED, failures=(failure("call", "", "x" * length),))
-    full = full_text([tested], Outcome.FAILED, NotesOptions(limit=1000))
+    full = full_text([tested], Outcome.FAILED, notes_options(limit=1000))
 
     assert (full is not None) == is_cut
     assert len(notes_of(tested, limit=1000) or "") <= 1000

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from pytest_zephyr.results.notes import NotesOptions
 from pytest_zephyr.results.plan import build_plan
 from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.plan import Rules
@@ -20,6 +19,7 @@ from tests.unit.make import CUSTOM
 from tests.unit.make import deterministic
 from tests.unit.make import FAIL
 from tests.unit.make import node
+from tests.unit.make import notes_options
 from tests.unit.make import PASS
 from tests.unit.make import result
 
@@ -33,7 +33,7 @@ def one_case(outcomes: list[Outcome], **status_map: str) -> CaseResult:
     """Return the result of a test case with one test for each of *outcomes*."""
     nodes = [node(each, f"t{i}", cases=(101,)) for i, each in enumerate(outcomes)]
     (case_result,) = build_plan(
-        nodes, Rules(choices_of(**status_map), NotesOptions())
+        nodes, Rules(choices_of(**status_map), notes_options())
     ).results
     return case_result
 
@@ -160,7 +160,7 @@ def test_times_are_added_and_the_last_end_counts():
         node(PASSED, "a", cases=(101,), duration=1_000_400, at=30),
         node(PASSED, "b", cases=(101,), duration=2_000_400, at=20),
     ]
-    (case_result,) = build_plan(nodes, Rules(choices_of(), NotesOptions())).results
+    (case_result,) = build_plan(nodes, Rules(choices_of(), notes_options())).results
 
     assert (case_result.milliseconds, case_result.at) == (3_001, 30)
 
@@ -168,7 +168,7 @@ def test_times_are_added_and_the_last_end_counts():
 def test_a_test_may_verify_several_cases():
     """Each gets the result once; an id and an equal Alt ID are two test cases."""
     plan = build_plan(
-        [node(FAILED, cases=(101, "101", 101))], Rules(choices_of(), NotesOptions())
+        [node(FAILED, cases=(101, "101", 101))], Rules(choices_of(), notes_options())
     )
 
     assert [each.case for each in plan.results] == [101, "101"]
@@ -180,7 +180,7 @@ def test_tests_without_a_case_are_listed_apart():
     """They are in no result."""
     plan = build_plan(
         [node(PASSED, "a"), node(PASSED, "b", cases=(1,))],
-        Rules(choices_of(), NotesOptions()),
+        Rules(choices_of(), notes_options()),
     )
 
     assert [each.nodeid for each in plan.nodes_without_case] == ["a"]
@@ -273,7 +273,7 @@ def test_the_deciding_outcome_is_one_of_the_tests_in_any_order(
     ]
     chosen = choices(status_map, "from -o", known)
     nodes = [node(each, cases=(1,)) for each in outcomes]
-    rules = Rules(chosen, NotesOptions())
+    rules = Rules(chosen, notes_options())
     (case_result,) = build_plan(nodes, rules).results
     (backwards,) = build_plan(nodes[::-1], rules).results
 
@@ -309,7 +309,7 @@ def test_order_of_tests_makes_no_difference(nodes, chance):
 
 def planned_values(nodes: list[NodeResult]) -> dict[object, object]:
     """Return the planned values of each test case, by test case."""
-    plan = build_plan(nodes, Rules(choices_of(), NotesOptions("always")))
+    plan = build_plan(nodes, Rules(choices_of(), notes_options("always")))
     return {
         repr(each.case): (
             each.status,

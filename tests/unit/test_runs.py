@@ -44,7 +44,6 @@ from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.results.evidence import EvidenceEntry
 from pytest_zephyr.results.evidence import File
 from pytest_zephyr.results.jobs import Job
-from pytest_zephyr.results.notes import NotesOptions
 from pytest_zephyr.results.plan import build_plan
 from pytest_zephyr.results.plan import Rules
 from pytest_zephyr.results.records import End
@@ -52,6 +51,7 @@ from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import Outcome
 from tests.unit.make import choices_of
 from tests.unit.make import deterministic
+from tests.unit.make import notes_options
 from tests.unit.make import report
 
 
@@ -202,7 +202,7 @@ def planned_results(runs: Sequence[Run]) -> list[dict[str, object]]:
     results_of_runs: list[dict[str, object]] = []
     for run in runs:
         plan = build_plan(
-            run.read().merged.nodes, Rules(choices_of(), NotesOptions("always"))
+            run.read().merged.nodes, Rules(choices_of(), notes_options("always"))
         )
         results_of_runs.append(
             {
@@ -230,7 +230,7 @@ def test_the_worst_job_of_a_run_decides(tmp_path):
     )
     (run,) = group([Journal(passed), Journal(failed)])
     (case_result,) = build_plan(
-        run.read().merged.nodes, Rules(choices_of(), NotesOptions())
+        run.read().merged.nodes, Rules(choices_of(), notes_options())
     ).results
 
     assert case_result.outcome is Outcome.FAILED
@@ -339,7 +339,7 @@ def test_merging_does_not_depend_on_the_order_of_journals(
 
 def results_without_notes(run: Run) -> dict[object, object]:
     plan = build_plan(
-        run.read().merged.nodes, Rules(choices_of(), NotesOptions("never"))
+        run.read().merged.nodes, Rules(choices_of(), notes_options("never"))
     )
     return {
         each.case: (
@@ -668,7 +668,7 @@ def test_a_case_does_not_pass_if_a_line_about_its_tests_is_unreadable(
     lines[line - 1] = lines[line - 1][:-3] + b"{\n"
     path.write_bytes(b"".join(lines))
     contents = Run((Journal(path),)).read()
-    plan = build_plan(contents.merged.nodes, Rules(choices_of(), NotesOptions()))
+    plan = build_plan(contents.merged.nodes, Rules(choices_of(), notes_options()))
     statuses = {
         each.case: "uncertain"
         if f"{path}, line {line} cannot be read" in each.problem
@@ -730,7 +730,7 @@ def test_a_test_whose_report_is_lost_has_not_passed(tmp_path, damage):
     for damaged_end in (b"", b'{"kind":"receipt",\n'):
         path.write_bytes(b"".join(lines) + damaged_end)
         nodes = Run((Journal(path),)).read().merged.nodes
-        (case_result,) = build_plan(nodes, Rules(choices_of(), NotesOptions())).results
+        (case_result,) = build_plan(nodes, Rules(choices_of(), notes_options())).results
 
         assert "so a test may have failed" in case_result.problem
 

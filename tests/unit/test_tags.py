@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 import pytest
 
 from pytest_zephyr.client.entities import Execution
-from pytest_zephyr.push.diff import compute
 from pytest_zephyr.push.diff import decide
 from pytest_zephyr.push.diff import DiffRules
 from pytest_zephyr.results import tags
@@ -22,7 +21,9 @@ from pytest_zephyr.results.status import Status
 from pytest_zephyr.results.tags import Finding
 from pytest_zephyr.results.tags import Tag
 from tests.unit.make import BLOCKED
+from tests.unit.make import changes_of
 from tests.unit.make import deterministic
+from tests.unit.make import diff_rules
 from tests.unit.make import execution
 from tests.unit.make import FAIL
 from tests.unit.make import node
@@ -136,7 +137,7 @@ def job_result(
 def rules_for(*results: CaseResult, **values: Any) -> DiffRules:
     """Return rules that know the ends of the sessions of *results*, with other *values*."""
     ended = {each.nodes[0].origin.session: each.at for each in results}
-    return DiffRules(ended, **{"now": 10**6, **values})
+    return diff_rules(ended, **{"now": 10**6, **values})
 
 
 def write(case_result: CaseResult, row: Execution) -> Execution:
@@ -349,7 +350,7 @@ def test_a_later_result_of_another_run_is_not_overwritten(run, at, rules, is_old
     row = write(job_result(JOB_B, BLOCKED, at, run=run), execution(1, 101, notes=""))
     mine = job_result(JOB_A, FAIL)
     dated_row = replace(row, executed_on=1)
-    changes = compute([mine], [dated_row], "phase P", rules=rules_for(mine, **rules))
+    changes = changes_of([mine], [dated_row], rules=rules_for(mine, **rules))
 
     assert bool(changes.older) is is_older
     assert bool(changes.writes) is not is_older
@@ -360,7 +361,7 @@ def test_dates_count_only_between_runs():
     row = write(job_result(JOB_B, BLOCKED, 5000), execution(1, 101, notes=""))
     mine = job_result(JOB_A, FAIL)
     dated_row = replace(row, executed_on=5000)
-    changes = compute([mine], [dated_row], "phase P", rules=rules_for(mine))
+    changes = changes_of([mine], [dated_row], rules=rules_for(mine))
 
     assert [each.status_id for each in changes.writes] == [FAIL.id]
 
