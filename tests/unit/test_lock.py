@@ -34,7 +34,7 @@ def test_a_locked_file_can_be_read(tmp_path):
     path = tmp_path / "run.jsonl"
     path.write_bytes(b"line\n")
     with path.open("ab") as file:
-        try_lock(file.fileno())
+        assert try_lock(file.fileno())
 
         assert path.read_bytes() == b"line\n"
 
@@ -44,7 +44,8 @@ def test_a_lock_does_not_move_the_position_in_the_file(tmp_path):
     path = tmp_path / "run.jsonl"
     path.write_bytes(b"one\n")
     with path.open("ab", buffering=0) as file:
-        try_lock(file.fileno())
+        assert try_lock(file.fileno())
+        assert file.tell() == len(b"one\n")
         file.write(b"two\n")
 
     assert path.read_bytes() == b"one\ntwo\n"

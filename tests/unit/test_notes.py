@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+import html
 import re
 from typing import Any
 
@@ -60,13 +61,13 @@ FLAKY = node(
         pytest.param(FLAKY, False, True, True, id="pass after reruns"),
     ],
 )
-def test_notes_are_written_when_the_option_says_so(tested, never, failed, always):
+def test_notes_are_written_if_the_option_comment_says_so(tested, never, failed, always):
     """`failed` includes expected failures, unexpected passes and passes after reruns."""
     output = {
-        when: notes_of(tested, comment=when) for when in ("never", "failed", "always")
+        mode: notes_of(tested, comment=mode) for mode in ("never", "failed", "always")
     }
 
-    assert {when: text is not None for when, text in output.items()} == {
+    assert {mode: text is not None for mode, text in output.items()} == {
         "never": never,
         "failed": failed,
         "always": always,
@@ -74,7 +75,7 @@ def test_notes_are_written_when_the_option_says_so(tested, never, failed, always
 
 
 def test_a_single_test_has_its_line_and_its_failure():
-    """Outcome, node id and duration come first, then the line that failed and the text."""
+    """Outcome, node id and duration are first, then the failed line and the traceback."""
     assert notes_of(FAILED) == (
         "failed test_pay.py::test_card (1.23 s)\n"
         "\n"
@@ -84,7 +85,7 @@ def test_a_single_test_has_its_line_and_its_failure():
 
 
 def test_reruns_are_counted_and_the_first_failure_is_shown():
-    """A pass after reruns says how many attempts there were, and why."""
+    """The notes of a pass have the number of attempts, and why the first one failed."""
     assert notes_of(FLAKY) == (
         "passed test_pay.py::test_card (0.00 s) after 2 attempts\n"
         "\n"
@@ -93,7 +94,7 @@ def test_reruns_are_counted_and_the_first_failure_is_shown():
 
 
 def test_the_reason_follows_its_test():
-    """The reason of an expected failure is part of the line."""
+    """The reason of an expected failure is at the end of the line about its test."""
     tested = node(Outcome.XFAILED, reason="BUG-7")
 
     assert notes_of(tested) == "xfailed test_pay.py::test_card (0.00 s) - BUG-7"
@@ -108,7 +109,7 @@ def test_a_failed_subtest_is_named():
     assert (notes_of(tested) or "").endswith("\n\n[euro]: t.py:1: no")
 
 
-def test_a_failure_without_a_line_has_its_when_and_its_test():
+def test_a_failure_without_a_line_says_when_and_in_which_test():
     """The report of a crash has no line, and that of a fixture may have none."""
     tested = node(Outcome.ERROR, failures=(failure("teardown", "", "stack"),))
 
@@ -118,7 +119,7 @@ def test_a_failure_without_a_line_has_its_when_and_its_test():
 
 
 def test_many_tests_have_a_count_and_a_line_each_worst_first():
-    """Tests with the same outcome are sorted by node id."""
+    """A pass counts as worse than a skip; equal outcomes are sorted by node id."""
     nodes = [
         node(Outcome.PASSED, "t[b]"),
         node(Outcome.SKIPPED, "t[a]"),
@@ -136,7 +137,7 @@ def test_many_tests_have_a_count_and_a_line_each_worst_first():
 
 
 def test_a_failure_that_does_not_decide_is_in_the_notes():
-    """With a custom map a case may pass while one of its tests failed."""
+    """With a custom status map, a test case may pass while one of its tests failed."""
     nodes = [node(Outcome.PASSED, "a"), node(Outcome.FAILED, "b")]
     text = write_notes(nodes, Outcome.PASSED, notes_options("failed"))
 
@@ -160,13 +161,13 @@ def test_a_failure_that_does_not_decide_is_in_the_notes():
         pytest.param("Grüße 中 🙂", "Grüße 中 🙂", id="letters"),
     ],
 )
-def test_characters_that_cannot_be_sent_are_escaped_replaced_or_removed(plain, escaped):
-    """The server shows notes as HTML and sends them as XML."""
+def test_markup_is_escaped_colours_removed_unprintable_text_replaced(plain, escaped):
+    """The server shows notes as HTML. Letters and white space stay unchanged."""
     assert escape(plain) == escaped
 
 
-def test_all_texts_of_a_test_are_escaped():
-    """Node id, reason and failure may have any text."""
+def test_node_id_reason_and_failures_are_escaped():
+    """They may have any text."""
     tested = node(
         Outcome.FAILED,
         "t[<b>]",
@@ -195,7 +196,7 @@ def test_all_texts_of_a_test_are_escaped():
     ],
 )
 def test_a_long_text_is_cut_from_its_middle(text, limit, expected):
-    """Two thirds of the room are for the beginning, one third is for the end."""
+    """The beginning has two thirds of the room that the mark leaves, the end the rest."""
     assert fit(text, limit) == expected
 
 
@@ -209,22 +210,28 @@ def test_notes_keep_to_their_limit():
     assert output.endswith("&lt;")
 
 
-@pytest.mark.parametrize("limit", [60, 300, 1_000, 4_000])
+#: Evidence, the failure and the page of the job are all too long.
+TOO_LONG = node(
+    Outcome.FAILED,
+    failures=(failure("call", "", "x" * 5_000),),
+    evidence=Evidence(comments=("y" * 5_000,)),
+    origin=Origin("https://ci.example/" + "z" * 5_000),
+)
+
+
+@pytest.mark.parametrize("limit", [300, 1_000, 4_000])
 def test_no_cut_damages_the_mark_of_another_cut(limit):
-    """Evidence, the failure and the page of the job are all too long here."""
-    tested = node(
-        Outcome.FAILED,
-        failures=(failure("call", "", "x" * 5_000),),
-        evidence=Evidence(comments=("y" * 5_000,)),
-        origin=Origin("https://ci.example/" + "z" * 5_000),
-    )
-    output = notes_of(tested, limit=limit) or ""
+    """Without the complete marks, there is no `…` in the notes."""
+    output = notes_of(TOO_LONG, limit=limit) or ""
 
     assert len(output) <= limit
-    if limit > 200:
-        assert re.sub(r"\n\[… \d+ characters left out …\]\n", "", output).isascii()
-        assert output.startswith("failed test_pay.py::test_card")
-        assert "xxx" in output
+    assert re.sub(r"\n\[… \d+ characters left out …\]\n", "", output).isascii()
+    assert output.startswith("failed test_pay.py::test_card")
+    assert "xxx" in output
+
+
+def test_notes_keep_to_a_limit_that_is_too_low_for_their_marks():
+    assert len(notes_of(TOO_LONG, limit=60) or "") <= 60
 
 
 @pytest.mark.parametrize("outcome", list(Outcome), ids=lambda each: each.value)
@@ -259,7 +266,7 @@ def test_our_notes_are_recognised(outcome, count):
     ids=lambda notes: notes or "empty",
 )
 def test_notes_of_a_person_are_not_ours(notes):
-    """A sentence that begins with one of our words is still a person's."""
+    """A sentence may begin with an outcome; empty notes are not ours either."""
     assert not is_ours(notes)
 
 
@@ -298,7 +305,7 @@ def test_a_cut_text_has_no_broken_escape(plain: str, limit: int) -> None:
 
 @pytest.mark.parametrize("escaped", ["&amp;", "&lt;", "a&gt;"])
 def test_no_part_of_an_escape_is_left_at_a_cut(escaped):
-    """The text before and after the cut has complete escapes only."""
+    """The text around the cut has complete escapes only, and nearly fills the limit."""
     for limit in range(33, 160):
         output = fit(escaped * 50, limit)
         remaining = re.sub(r"\n\[… \d+ characters left out …\]\n", "", output)
@@ -318,9 +325,9 @@ def test_any_text_fits(text: str, limit: int) -> None:
 
 
 @deterministic
-@given(st.text())
+@given(st.text(st.characters()))
 def test_escaped_text_can_be_sent(text: str) -> None:
-    """It is UTF-8 and has no markup."""
+    """It can be encoded as UTF-8, and has no markup and no terminal sequence."""
     output = escape(text)
     output.encode("utf-8")
 
@@ -363,19 +370,21 @@ EVIDENCE = Evidence(
 )
 
 
+EVIDENCE_LINES = (
+    "defects: BUG-7, BUG-8\n"
+    "comment: slow &lt;today&gt;\n"
+    "browser: firefox\n"
+    "n: 3\n"
+    "left out: film.webm (11M), larger than 10M"
+)
+
+
 @pytest.mark.parametrize("comment", ["never", "failed", "always"])
 def test_evidence_is_always_in_the_notes(comment):
     """It follows the line of the test, so the notes can be recognised as ours."""
     text = notes_of(node(Outcome.PASSED, evidence=EVIDENCE), comment=comment)
 
-    assert text == (
-        "passed test_pay.py::test_card (0.00 s)\n"
-        "defects: BUG-7, BUG-8\n"
-        "comment: slow &lt;today&gt;\n"
-        "browser: firefox\n"
-        "n: 3\n"
-        "left out: film.webm (11M), larger than 10M"
-    )
+    assert text == f"passed test_pay.py::test_card (0.00 s)\n{EVIDENCE_LINES}"
     assert is_ours(text)
 
 
@@ -391,7 +400,7 @@ def test_evidence_of_several_tests_has_the_names_of_the_tests():
     ]
 
 
-def test_with_never_there_is_no_failure_in_notes_about_evidence():
+def test_with_comment_never_notes_about_evidence_have_no_failure():
     tested = replace(FAILED, evidence=Evidence(comments=("a",)))
 
     assert (notes_of(tested, comment="never") or "").splitlines() == [
@@ -445,10 +454,12 @@ def test_only_the_failure_is_cut():
     full = full_text([tested], Outcome.FAILED, notes_options(limit=700)) or ""
 
     assert len(text) <= 700
-    assert "n: 3\nleft out" in text
+    assert EVIDENCE_LINES in text
     assert "t.py:1: no" in text
     assert text.endswith("\nCI job: https://ci.example/1")
-    assert "<" * 5000 in full
+    assert html.unescape(EVIDENCE_LINES) in full
+    assert "t.py:1: no\n" + "<" * 5000 in full
+    assert full.endswith("\nCI job: https://ci.example/1")
 
 
 @pytest.mark.parametrize(
@@ -456,7 +467,7 @@ def test_only_the_failure_is_cut():
     [(10, False), (900, False), (1100, True), (5000, True)],
     ids=["short", "nearly full", "too long", "much too long"],
 )
-def test_notes_that_fit_have_no_full_text(length, is_cut):
+def test_only_notes_that_are_cut_have_a_full_text(length, is_cut):
     tested = node(Outcome.FAILED, failures=(failure("call", "", "x" * length),))
     full = full_text([tested], Outcome.FAILED, notes_options(limit=1000))
 

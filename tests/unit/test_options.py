@@ -1,10 +1,11 @@
-"""Where values come from: flags, journal, environment, ini file, defaults."""
+"""Where options come from: flags, journal, environment, ini file, defaults."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+import re
 from typing import Any
 
 from hypothesis import given
@@ -88,7 +89,7 @@ def test_every_option_has_values_to_test():
 
 
 def source_kinds(option: Option) -> list[str]:
-    """Return the kinds of source that *option* has, in order of precedence."""
+    """Return which of flag, environment and ini file set *option*, strongest first."""
     kinds = {"flag": option.has_flag, "env": option.has_env, "ini": option.has_ini}
     return [kind for kind, is_allowed in kinds.items() if is_allowed]
 
@@ -151,6 +152,7 @@ def test_only_a_flag_overrides_a_journal(option):
 
 @pytest.mark.parametrize("name", ["url", "auth", "verify", "timeout", "deadline"])
 def test_a_journal_does_not_set_how_to_reach_the_server(name):
+    """Nor does it set how long to wait for answers."""
     _, text, value, other, _ = OPTION_VALUES[name]
     sources = sources_with({"env": text, "journal": other}, name)
 
@@ -163,7 +165,7 @@ def test_an_option_without_a_source_has_its_default(name):
 
 
 @pytest.mark.parametrize("name", OPTION_VALUES)
-def test_each_text_of_the_table_is_read(name):
+def test_both_texts_of_an_option_are_read(name):
     """The two texts have different values, so an ignored text is noticed."""
     _, text, value, other, other_value = OPTION_VALUES[name]
     kind = source_kinds(BY_NAME[name])[-1]
@@ -274,7 +276,7 @@ def test_a_native_value_has_the_text_of_an_ini_file(native, text):
     ],
 )
 def test_an_invalid_value_is_reported_with_its_source(kind, source):
-    """The message has the value, its source, the closest allowed value and all others."""
+    """The message has the value, its source, all allowed values and the closest one."""
     with pytest.raises(SettingsError) as caught:
         resolve.value("auth", sources_with({kind: "tokn"}, "auth"))
 
@@ -298,7 +300,7 @@ def test_all_problems_are_reported_at_once():
 
 
 def test_a_long_wrong_value_is_cut_in_the_message():
-    """The contents of a file, set by mistake, are not printed."""
+    """If the contents of a file are set by mistake, only their beginning is printed."""
     with pytest.raises(SettingsError) as caught:
         resolve.value("auth", OptionSources(environ={"ZEPHYR_AUTH": "x" * 5000}))
 
@@ -313,6 +315,7 @@ def test_settings_have_text_and_source_of_every_value():
         OptionSources(flags={"phase": "id:7"}, environ={"ZEPHYR_CYCLE": " Nightly "})
     )
 
+    assert settings.texts.keys() == settings.sources.keys() == BY_NAME.keys()
     assert settings.phase == Ref(id=7)
     assert settings.texts["phase"] == "7"
     assert settings.sources["phase"] == Source("flag", "--zephyr-phase")
@@ -346,7 +349,7 @@ def test_the_run_key_comes_from_the_ci_service_if_it_is_not_set(environ, key, so
 
 
 def test_a_journal_has_the_options_that_were_set_and_decide_the_result():
-    """The journal has no defaults, no options for the login, and no secrets."""
+    """It has no defaults, no secrets, and not the login, the timeout or the proxy."""
     settings = resolve.resolve(
         OptionSources(
             flags={"phase": "Smoke", "timeout": "5"},
@@ -375,7 +378,7 @@ def test_the_options_of_a_journal_have_the_same_values_later():
 
 
 def environ_of_all_options() -> dict[str, str]:
-    """Return all variables that set options, except the one for the token file."""
+    """Return all variables that set options, without a token file, as there is none."""
     return {
         option.env_name: OPTION_VALUES[option.name][1]
         for option in OPTIONS
@@ -385,7 +388,7 @@ def environ_of_all_options() -> dict[str, str]:
 
 @pytest.mark.parametrize("text", ["false", "0", "No"])
 def test_unchecked_certificates_cause_a_warning(text):
-    """The warning says where it was set."""
+    """The warning says where the check was turned off."""
     (warning,) = resolve.resolve(
         OptionSources(environ={"ZEPHYR_VERIFY": text})
     ).warnings
@@ -413,8 +416,14 @@ def test_the_message_about_a_credential_says_where_it_belongs(name):
 @pytest.mark.parametrize("name", ["token", "username", "password"])
 def test_no_option_takes_a_credential(name):
     """Credentials are refused as flags and as ini keys."""
+    flag, key = table.flag_of(name), table.ini_of(name)
+
     assert name not in BY_NAME
     assert name in table.REFUSED_OPTIONS
+    with pytest.raises(SettingsError, match=f"^{flag}: "):
+        options.reject_flag(name, SECRET)
+    with pytest.raises(SettingsError, match=f"^{key} in pytest.ini: "):
+        options.reject_credentials({key: SECRET}.get, "pytest.ini")
 
 
 @pytest.mark.parametrize("name", ["url", "proxy"])
@@ -507,7 +516,9 @@ def test_the_table_has_every_option_with_its_source():
     lines = resolve.describe(settings)
     rows = {line.split()[0]: line.split(" = ", 1)[1] for line in lines}
 
-    assert len(lines) == len(OPTIONS)
+    names = [each.ini_name for each in OPTIONS if each.name != "show_config"]
+    assert [line.split()[0] for line in lines] == [*names, "login"]
+    assert all(re.search(r"  \[.+\]$", line) for line in lines)
     assert rows["zephyr_phase"] == "a/7 Smoke  [--zephyr-phase]"
     assert rows["zephyr_report"] == "a-7.md  [--zephyr-report]"
     assert rows["zephyr_timeout"] == "30  [default]"
@@ -547,7 +558,7 @@ def test_the_table_shows_the_address_that_is_used():
     ],
 )
 def test_the_table_says_who_logs_in(environ, row):
-    """The line has the source of the credential."""
+    """The line has the source of the credential, or says that there is none."""
     settings = resolve.resolve(OptionSources(environ=environ))
 
     assert resolve.describe(settings)[-1].split(" = ", 1)[1] == row
@@ -583,7 +594,7 @@ ANY_VALUE = st.recursive(
 @deterministic
 @given(
     st.sampled_from(OPTIONS),
-    st.sampled_from(["flags", "environ", "journal", "ini"]),
+    st.sampled_from(["flags", "environ", "journal", "overrides", "ini"]),
     ANY_VALUE,
 )
 def test_any_value_from_any_source_is_used_or_rejected(
@@ -594,6 +605,7 @@ def test_any_value_from_any_source_is_used_or_rejected(
         "flags": OptionSources(flags={option.name: value}),
         "environ": OptionSources(environ={option.env_name: resolve.as_text(value)}),
         "journal": OptionSources(journal_options={option.name: resolve.as_text(value)}),
+        "overrides": OptionSources(overrides={option.name: value}),
         "ini": OptionSources(ini={option.name: value}),
     }[kind]
     try:
@@ -613,7 +625,7 @@ def test_any_value_from_any_source_is_used_or_rejected(
 def test_a_relative_path_starts_from_its_source(
     tmp_path, monkeypatch, name, kind, starts_from_ini_file
 ):
-    """A path in an ini file starts from the file, any other from the working directory.
+    """It starts from the directory of its ini file, or from the working directory.
 
     ``~`` in an ini file is the home directory.
     """
@@ -635,7 +647,8 @@ def test_a_relative_path_starts_from_its_source(
 
     assert path == (root if starts_from_ini_file else Path()) / text
     home = OptionSources(ini={name: "~"}, ini_file=root / "tox.ini")
-    if name in {"token_file", "journal"}:
+    # The other options also check the kind of the file.
+    if name in {"token_file", "map", "journal"}:
         assert resolve.value(name, home) == Path.home()
 
 

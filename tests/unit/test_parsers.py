@@ -61,7 +61,7 @@ def error_message(name: str, text: str) -> str:
     ids=lambda text: text,
 )
 def test_an_address_is_cut_to_the_address_of_its_server(text, url):
-    """An address that was copied from the browser works."""
+    """An address that was copied from the browser works; the word sandbox stays."""
     assert parse("url", text) == url
 
 
@@ -139,7 +139,7 @@ def test_any_other_host_may_be_a_server(host):
     ids=str,
 )
 def test_digits_are_an_id_and_any_other_text_is_a_name(text, ref):
-    """A prefix `id:` or `name:` takes precedence, and over 18 digits are a name."""
+    """Up to 18 ASCII digits are an id; a prefix `id:` or `name:` takes precedence."""
     assert parse("phase", text) == ref
 
 
@@ -198,7 +198,7 @@ def test_a_prefix_needs_a_valid_value(text, reason):
     ids=lambda value: str(value).replace(THIS_FILE, "FILE"),
 )
 def test_a_text_becomes_its_value(name, text, value):
-    """Booleans and some words may be in any case; paths may begin with ``~``."""
+    """Booleans and the word system may be in any case; paths may begin with ``~``."""
     assert parse(name, text) == value
 
 
@@ -257,8 +257,10 @@ def test_a_text_becomes_its_value(name, text, value):
     ],
     ids=lambda text: text[:24],
 )
-def test_the_message_about_an_invalid_value_says_what_is_allowed(name, text, reason):
-    """The message has the shortened value, its source, and the closest allowed value."""
+def test_the_message_about_an_invalid_value_says_what_is_wrong_or_allowed(
+    name, text, reason
+):
+    """It has the shortened value, its source, and an allowed value that is close."""
     message = error_message(name, text)
     start = repr(text)[1:90]
 
@@ -334,7 +336,7 @@ ANY_TEXT = st.one_of(
 @example("id_prefix", "(" * 2000 + ")" * 2000)
 @example("phase", "id:" + "9" * 4000)
 def test_any_text_is_a_value_or_a_settings_error(name: str, text: str) -> None:
-    """No text in a file or variable ends a run with a traceback."""
+    """No text in an ini file ends a run with a traceback."""
     try:
         parse(name, text)
     except SettingsError as error:

@@ -44,7 +44,7 @@ VALUES = {
     ],
 )
 def test_placeholders_are_filled_in(text, filled):
-    """A doubled brace becomes a single one."""
+    """A doubled brace becomes a single one; a brace without a partner stays."""
     assert fill(text, VALUES | {"env:STAGE": "blue"}) == filled
 
 
@@ -69,7 +69,7 @@ def test_placeholders_in_a_value_are_not_filled():
     ],
 )
 def test_the_message_about_a_placeholder_says_why_it_has_no_value(text, reason):
-    """The message has the placeholder, and what would give it a value."""
+    """The message names the placeholder, and the option that would give it a value."""
     with pytest.raises(InvalidValue) as caught:
         fill(text, values_of({"EMPTY": ""}, None, None))
 
@@ -144,7 +144,7 @@ def test_the_list_of_placeholders_is_complete():
 
 
 def test_names_are_filled_when_the_settings_are_made():
-    """Ids stay unchanged, and the name is the same whenever its text is read again."""
+    """The text of a name is filled, too; ids stay unchanged."""
     settings = resolve.resolve(
         OptionSources(
             flags={"phase": "Run {run}", "cycle": "7"},

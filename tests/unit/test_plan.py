@@ -103,7 +103,10 @@ def one_case(outcomes: list[Outcome], **status_map: str) -> CaseResult:
     ],
 )
 def test_the_worst_status_decides(outcomes, status_map, outcome, status):
-    """The order is Fail, Blocked, any other status, Pass; then those without a status."""
+    """The order is Fail, Blocked, any other status, Pass; then no status.
+
+    `skipped` and `unrun` decide only if no other outcome has a status.
+    """
     case_result = one_case(outcomes, **status_map)
 
     assert (case_result.outcome, case_result.status) == (outcome, status)
@@ -126,7 +129,7 @@ def test_the_worst_status_decides(outcomes, status_map, outcome, status):
     ],
 )
 def test_a_missing_status_is_named_and_nothing_sent(outcomes, status_map, outcome):
-    """A failure without a status on the server must not become a pass."""
+    """Otherwise the result could be better than the outcome with the missing status."""
     case_result = one_case(outcomes, **status_map)
 
     assert case_result.outcome is outcome
@@ -200,7 +203,7 @@ def test_tests_without_a_case_are_listed_apart():
     ],
 )
 def test_another_result_has_another_digest(other):
-    """The digest depends on everything that a push writes."""
+    """The digest depends on test case, status, duration, end and notes."""
     assert other.digest != result().digest
 
 
@@ -239,7 +242,7 @@ def test_one_more_test_never_improves_the_status(
     added: Outcome,
     status_map: dict[str, str],
 ) -> None:
-    """Another test that ran makes the status worse, or does not change it."""
+    """A test that ran, with any that did not, makes the status worse or keeps it."""
     before = one_case(ran, **status_map).status
     after = one_case([*not_run, *ran, added], **status_map).status
 
@@ -263,7 +266,7 @@ def test_a_failed_test_fails_its_case_and_others_do_not(
     STATUS_MAPS,
     st.sampled_from([set(), {"2"}, {"1", "4"}]),
 )
-def test_the_deciding_outcome_is_one_of_the_tests_in_any_order(
+def test_the_deciding_outcome_is_that_of_a_test_in_any_order(
     outcomes: list[Outcome], status_map: dict[str, str], inactive: set[str]
 ) -> None:
     """The reverse order has the same result."""
@@ -279,6 +282,8 @@ def test_the_deciding_outcome_is_one_of_the_tests_in_any_order(
 
     assert case_result.outcome in outcomes
     assert case_result.outcome is backwards.outcome
+    assert case_result.status == backwards.status
+    assert case_result.problem == backwards.problem
 
 
 NODES = st.lists(

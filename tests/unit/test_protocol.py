@@ -33,7 +33,7 @@ from pytest_zephyr.target.snapshot import Snapshot
 from tests.unit.make import deterministic
 
 
-#: Settings with values of all types.
+#: Settings with values of many types.
 SETTINGS = resolve(
     OptionSources(
         flags={

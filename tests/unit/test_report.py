@@ -87,11 +87,12 @@ def test_a_test_case_with_any_text_is_one_row_of_markdown():
         ("a\nb\x1b", r"`a\nb\x1b`"),
     ],
 )
-def test_code_in_markdown_keeps_its_text(text, code):
+def test_any_text_is_shown_as_code_on_one_line_of_markdown(text, code):
     assert markdown_code(text) == code
 
 
 def test_annotations_are_one_line_each_errors_first():
+    """Only problems become annotations."""
     lines = [
         Line("20 test cases", "success"),
         Line("odd 100%\n::error::x", "warning", code="remark"),
@@ -124,9 +125,14 @@ def test_markdown_lists_problems_with_their_command():
 
 
 def test_github_shows_no_more_than_ten_annotations_of_a_level():
-    lines = [Line(str(number), "error", code="refused") for number in range(30)]
+    lines = [
+        Line(str(number), level, code="refused")
+        for number in range(30)
+        for level in ("error", "warning")
+    ]
+    levels = [each.split()[0] for each in github_annotations(lines, GITHUB)]
 
-    assert len(github_annotations(lines, GITHUB)) == 10
+    assert levels == ["::error"] * 10 + ["::warning"] * 10
 
 
 def test_summary_says_how_many_lines_about_attempts_it_leaves_out():

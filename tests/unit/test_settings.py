@@ -114,7 +114,7 @@ def problems_of(**environ: str) -> list[str]:
     ],
 )
 def test_no_place_is_required_above_an_id(environ):
-    """A name needs everything above it."""
+    """A name needs all places above it, up to an id; the sandbox needs none."""
     settings(**environ).require_server()
 
 

@@ -86,7 +86,7 @@ def test_a_map_changes_only_what_it_names():
     ],
 )
 def test_the_closest_of_several_candidates_is_used(text, statuses):
-    """An id comes first, then the exact name, then the name in another case."""
+    """An id comes first, then the exact name, then another case; active names first."""
     chosen = choices({"error": text}, "from -o", statuses)
 
     assert chosen[Outcome.ERROR].status == FAIL

@@ -111,8 +111,9 @@ def job_result(
 ) -> CaseResult:
     """Return the result of a session for test case 101.
 
-    The session took 10 ms and ended at *at*, in milliseconds. If it is *partial*, another
-    test of the test case did not run. Empty *notes* stand for notes that fit the *status*.
+    The session took 10 ms and ended at *at*, in milliseconds. If it is *partial*, it
+    skipped another test of the test case. Empty *notes* stand for notes that fit the
+    *status*.
     """
     outcome = Outcome.PASSED if status is PASS else Outcome.FAILED
     origin = Origin(
@@ -227,12 +228,12 @@ def status_and_notes_after(*results: CaseResult) -> tuple[str, str]:
         "older pass is sent later",
         "older failure is sent later",
         "side by side are two jobs",
-        "session with an unrun test",
+        "later session with a skipped test",
         "same session is sent again",
     ],
 )
 def test_the_worst_job_of_a_run_decides(results, status):
-    """An attempt replaces the findings of its own job; another run replaces all."""
+    """A later, complete attempt replaces its job's finding; another run replaces all."""
     assert status_and_notes_after(*results)[0] == status.id
 
 
@@ -285,6 +286,7 @@ FIRST_ELSEWHERE = JobMark(JOB_A.kind, "0007", 1)
     ],
 )
 def test_a_later_attempt_of_the_ci_service_may_be_in_another_location(results, status):
+    """It has a higher number than the attempt it repeats, and replaces one finding."""
     assert status_and_notes_after(*results)[0] == status.id
 
 
@@ -315,7 +317,7 @@ def test_a_status_that_a_person_changed_makes_the_tag_invalid():
 
 
 def test_a_worse_result_that_a_pass_has_overwritten_is_restored():
-    """The server keeps notes that a write does not name, and with them the tag."""
+    """A write without notes leaves those on the server unchanged, also their tag."""
     _, notes = status_and_notes_after(job_result(JOB_A, FAIL))
     overwritten = execution(1, 101, status_id=PASS.id, notes=notes)
     decided = decide(job_result(JOB_B, PASS), overwritten, rules_for(), written=True)
@@ -327,6 +329,7 @@ def test_a_worse_result_that_a_pass_has_overwritten_is_restored():
 
 @pytest.mark.parametrize("status", [FAIL, PASS], ids=lambda status: status.name)
 def test_notes_of_people_stay_if_none_are_to_be_written(status):
+    """Only a failure adds a tag to them, which a later pass removes."""
     without_notes = job_result(JOB_A, status, notes=None)
     row = write(without_notes, execution(1, 101, status_id="", notes="by hand: ok"))
 
@@ -342,7 +345,7 @@ def test_notes_of_people_stay_if_none_are_to_be_written(status):
         pytest.param("L", 5000, {}, True, id="other run, later"),
         pytest.param("L", 500, {}, False, id="other run, earlier"),
         pytest.param("L", 5000, {"force": True}, False, id="forced"),
-        pytest.param("L", 5000, {"now": 1001}, True, id="not sent late"),
+        pytest.param("L", 5000, {"now": 1001}, True, id="sent at once"),
     ],
 )
 def test_a_later_result_of_another_run_is_not_overwritten(run, at, rules, is_older):
