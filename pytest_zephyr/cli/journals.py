@@ -78,7 +78,7 @@ def _entry(path: Path) -> Entry:
     except JournalError as error:
         return Entry(name, "unreadable", problem=str(error))
     header, options = journal.header, journal.header.options
-    parts = (options.get(key, "").removeprefix("name:") for key in TARGET_OPTIONS)
+    parts = (options.get(key, "") for key in TARGET_OPTIONS)
     return Entry(
         path=name,
         state=_state(journal),

@@ -25,7 +25,7 @@ def fill_cycle(pytester, run_pytest, monkeypatch):
         header = json.loads(
             ran.journals[-1].read_text(encoding="utf-8").splitlines()[0]
         )
-        return str(header["options"]["cycle"]).removeprefix("name:")
+        return str(header["options"]["cycle"])
 
     return run
 
