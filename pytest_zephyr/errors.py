@@ -2,10 +2,10 @@
 
 ZephyrError
   + SettingsError           a setting is wrong or missing
-  + TargetNotFound          the server has nothing with this name or id
+  + TargetNotFound          the target cannot be found or created
   + ZephyrUnreachable       no usable answer; trying again may help
       - ZephyrWriteUnanswered  no usable answer to a write: it may have happened or not
-  + ZephyrBadAnswer         an answer we cannot use; carries its HTTP status
+  + ZephyrBadAnswer         not the answer that was asked for; carries its HTTP status
       - ZephyrUnauthorized  401, 403
       - ZephyrRefused       another status that a retry does not change, or an unusable body
           - ZephyrNotFound  404, 405, 410: the server does not have this address
@@ -13,6 +13,7 @@ ZephyrError
       - NotAJournal         the file is not a journal, or has no first line
   + JunitError              an XML file with results cannot be used
   + Interrupted             the user pressed Ctrl-C
+InvalidValue (ValueError)   the value of an option is not allowed
 
 A message says what did not work, with which value from where, and what to do next. It is
 one line, or one line for each problem. No message contains a secret.
@@ -71,7 +72,7 @@ class SettingsError(ZephyrError):
 
 
 class InvalidValue(ValueError):
-    """The value of an option is not allowed; the message says which values are."""
+    """The value of an option is not allowed; the message says why or what is."""
 
 
 class TargetNotFound(ZephyrError):
@@ -149,4 +150,4 @@ class NotAJournal(JournalError):
 
 
 class JunitError(ZephyrError):
-    """XML files with results cannot be used; the text has one line for each."""
+    """XML files with results cannot be imported."""

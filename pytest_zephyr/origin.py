@@ -28,7 +28,8 @@ SESSION_VARIABLE = "_ZEPHYR_SESSION"
 WALL_OFFSET = time.time() - time.monotonic()
 IMPORTED_AT = time.monotonic()
 
-#: How to start this Python again: the program, its flags and its environment.
+#: How to start this Python again: the program, -E and -s if they are set, and its
+#: environment.
 EXECUTABLE = sys.executable
 FLAGS = tuple(
     flag
@@ -40,7 +41,7 @@ FLAGS = tuple(
 )
 ENVIRON = dict(os.environ)
 
-#: The search path for modules, and the directory in it that holds this package.
+#: The search path for modules, and the directory that holds this package.
 _sys_path: list[object] = [*sys.path]
 MODULE_PATH = tuple(entry for entry in _sys_path if isinstance(entry, str))
 PACKAGE_PARENT = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - faster than pathlib

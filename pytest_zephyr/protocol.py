@@ -25,7 +25,7 @@ VERSION = 1
 
 
 class ProtocolError(Exception):
-    """A line is not a message of this version."""
+    """A line is not a message of this version, or a message is not a request."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Check:
 class LookUp:
     """After `Checked`: look up test cases in Zephyr; answered with `LookedUp`.
 
-    Without *all* only unknown and ambiguous test cases are problems, and the number of
-    look-ups may be limited. With *all* every test case without an execution is a problem.
+    Without *all* the answer has only unknown and ambiguous test cases, and the number
+    of look-ups may be limited. With *all* it has every test case without an execution.
     """
 
     cases: tuple[CaseRef, ...]
@@ -108,7 +108,7 @@ def not_checked(reason: str, *, only_planned: bool = False) -> str:
 #: A test case, the message about its problem, and the code of the problem, or `TO_ADD`.
 CaseProblem = tuple[CaseRef, str, str]
 
-#: The code of a test case that a push adds to the phase. It is no problem, but is counted.
+#: The code of a test case that a push adds to the phase: it is not shown as a problem.
 TO_ADD = "to-add"
 
 

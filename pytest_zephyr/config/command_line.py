@@ -51,7 +51,10 @@ def unsent_lines(
 
 
 def without_case_line(unmarked: int, invalid: int) -> str:
-    """Return how many tests have no marker or an invalid one; empty if there are none."""
+    """Return a line about tests without a test case, or with an invalid marker.
+
+    *unmarked* and *invalid* are their numbers. The line is empty if both are 0.
+    """
     parts = []
     if unmarked:
         parts.append(f"{plural(unmarked, 'test')} {have(unmarked)} no test case")

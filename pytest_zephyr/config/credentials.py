@@ -24,7 +24,7 @@ from pytest_zephyr.secret import Secret
 #: How many bytes of a token file are read. A token has 40.
 _MAX_TOKEN_BYTES = 4096
 
-#: Texts of fewer characters are not hidden: they would match ordinary words.
+#: `known_secrets` has no texts of fewer characters: they would match ordinary words.
 _MIN_SECRET_LENGTH = 6
 
 

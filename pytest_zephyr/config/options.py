@@ -154,7 +154,7 @@ def reject_credentials(read_key: Callable[[str], object], file: object) -> None:
 
 
 def credential_message(name: str, where: str) -> str:
-    """Return the message for a credential that is not read from the place *where*."""
+    """Return the message for a credential in *where*, a flag or an ini key."""
     file = ", or in a file named by zephyr_token_file" if name == "token" else ""
     return (
         f"{where}: a credential is not accepted here. Put it into"

@@ -128,7 +128,7 @@ def value(name: str, option_sources: OptionSources) -> Any:
 
 
 def journaled_options(settings: Settings) -> dict[str, str]:
-    """Return the texts of the options that a journal stores, without their defaults."""
+    """Return the texts of the options that a journal stores, except for defaults."""
     options = {
         option.name: settings.texts[option.name]
         for option in OPTIONS
@@ -299,7 +299,10 @@ def _describe_invalid(name: str, text: str, source: Source, error: InvalidValue)
 
 
 def describe(settings: Settings) -> list[str]:
-    """Return a line with value and source for each option and the login, without secrets."""
+    """Return a line with value and source for each option, and one for the login.
+
+    The option ``show_config`` has no line. No line contains a secret.
+    """
     texts = {
         **settings.texts,
         "url": settings.url,

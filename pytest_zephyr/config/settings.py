@@ -72,14 +72,15 @@ class Ref:
         if self.name is None:
             return str(self.id)
         text = placeholders.escape(self.name)
-        # A number would be an id, and a word that begins with a dash a flag.
+        # Without ``name:``, a number would be an id, and a text that begins with a dash
+        # would be a flag.
         is_plain = not text.strip().isdigit() and not re.match("-|id:|name:", text)
         return text if is_plain else f"name:{text}"
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where the value of an option came from: the *kind* of place, and its *name*.
+    """Where the value of an option came from: the *kind* of source, and its *name*.
 
     As a text, for a sentence, it is ``from ZEPHYR_URL`` or ``the default``.
     """
@@ -111,10 +112,11 @@ class Settings:
     """Every value that a run or a push needs to report results.
 
     *sources* maps the name of an option to where its value came from, *texts* to a text
-    that gives an option this value. Placeholders of names are filled in it. *config_file* is the ini file that a command
-    to paste must name with ``-c``, `None` if the command finds it. *pushing* says that the
-    flags are those of a push, which no journal stores. *embedded* says that the server is
-    the embedded one. Times are in seconds.
+    that gives the option this value; placeholders in names are filled there.
+    *config_file* is the ini file that a command to paste must name with ``-c``, `None`
+    if the command finds it. *pushing* says that the flags are those of a push, which no
+    journal stores. *embedded* says that the server is the embedded one. Times are in
+    seconds.
     """
 
     url: str | None
@@ -221,10 +223,11 @@ class Settings:
             raise SettingsError(_NO_CREDENTIAL[self.auth])
 
     def require_server(self, journal: Path | None = None) -> None:
-        """Raise SettingsError unless a server, a credential and a phase are set.
+        """Raise SettingsError unless all is set that a report needs.
 
-        For the embedded server, only its libraries have to be installed. If a *journal* is
-        pushed, the message says that only a flag can set a missing place.
+        That is a server, a credential, what leads to the phase, and a release to create
+        test cases in. For the embedded server, only its libraries have to be installed.
+        If a *journal* is pushed, the message about a missing place names only its flag.
         """
         if self.url == SANDBOX:
             require_sandbox()

@@ -238,9 +238,9 @@ def remove_unused(directory: Path, used: Collection[str]) -> None:
 
 
 def clean_name(name: str) -> str:
-    """Return *name* without forbidden characters, at most `_MAX_NAME_LENGTH` long.
+    """Return *name* with forbidden characters replaced, and cut if it is too long.
 
-    It is ``attachment`` if nothing else is left.
+    It is ``attachment`` if *name* has only spaces and dots.
     """
     name = _INVALID_IN_NAMES.sub("_", name).strip(" .") or "attachment"
     stem, dot, suffix = name.rpartition(".")

@@ -39,12 +39,13 @@ class Header:
     """The first line: which session this is, and the options that decide its result.
 
     *session* is the name of the session. *options* are texts, with placeholders filled.
-    *started* is in milliseconds since the epoch. *worker* is the name of the pytest-xdist worker, empty in
-    the journal itself. *job* says what ran and where, *pid* is the process. *page*, the
-    address of the job's page, and *commit* come from the CI service. *unlocked* says that
-    file locks do not work in this directory, *is_cut_short* is 1 if the disk refused the
-    last lines. A session that is *setup_only* calls no test. The journal of a *dry_run* is
-    sent only when it is named. A header never holds a secret.
+    *started* is in milliseconds since the epoch. *worker* is the name of the
+    pytest-xdist worker, empty in the journal itself. *job* says what ran and where,
+    *pid* is the id of the process. *page*, the address of the job's page, and *commit*
+    come from the CI service. *unlocked* says that file locks do not work in this
+    directory. *is_cut_short* is 1 if lines are missing, because the disk refused them
+    or a test shortened the file. A session that is *setup_only* calls no test. The
+    journal of a *dry_run* is sent only when it is named. A header never holds a secret.
     """
 
     session: str
@@ -162,7 +163,7 @@ def header_line(header: Header) -> dict[str, Any]:
 
 
 def hidden_digest(nodeid: str) -> str:
-    """Return what an item line has instead of a *nodeid* that holds a secret."""
+    """Return the digest that an item line has of a *nodeid* that holds a secret."""
     return short_digest(nodeid, 16)
 
 

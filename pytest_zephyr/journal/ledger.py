@@ -46,9 +46,9 @@ class RunningSessions:
 class Sending:
     """Results that are about to be written, with what the server had before.
 
-    *rows* maps the id of an execution to the stamp of its state. Without a receipt it
-    is unclear whether the result was written. *at* is when the write began, in
-    milliseconds since the epoch.
+    *rows* maps the id of an execution to its stamp, a digest of its state. Without a
+    receipt it is unclear whether the result was written. *at* is when the write began,
+    in milliseconds since the epoch.
     """
 
     rows: Mapping[int, str]
@@ -113,8 +113,8 @@ class Memory:
     execution whose write got no answer to the stamp that it had before. *attached* and
     *stepped* are as in `Attached` and `Stepped`; *attaching* has the names of all files
     that were attached, with or without an answer. *last_write* is when the last write
-    began, in milliseconds since the epoch; in the memory of a run, the last one that got no
-    answer. *journals* are the paths of the journals;
+    began, in milliseconds since the epoch; in the memory of a run, only journals with a
+    write that got no answer count. *journals* are the paths of the journals;
     attachments are next to them. *note* writes entries to the journals.
     """
 

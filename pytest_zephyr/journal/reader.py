@@ -108,9 +108,11 @@ class Contents:
     server: str
 
     def memory(self, server: str) -> ledger.Memory:
-        """Return what pushes to *server* noted; if the journal names no server, all pushes.
+        """Return what pushes to *server* noted.
 
-        Notes about other servers are left out, because their ids may be the same.
+        If the journal names no server, that is what all pushes noted. Otherwise, what
+        pushes to other servers noted is left out: executions there may have the same
+        ids.
         """
         return self.memories.get(server if self.server else "", ledger.Memory())
 
@@ -312,7 +314,10 @@ def _unreadable_line(path: Path, number: int, raw: bytes) -> UnreadableLine:
 def _note_doubts(
     nodes: Sequence[NodeResult], unreadable: Sequence[UnreadableLine]
 ) -> None:
-    """Note in each of *nodes* the first unreadable line that may be about it."""
+    """Note in each of *nodes* the first unreadable line that may be about it.
+
+    Nodes without test cases are left out.
+    """
     doubts: dict[str, str] = {}
     known = {node.nodeid for node in nodes if node.cases}
     for line in unreadable:

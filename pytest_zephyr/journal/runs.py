@@ -32,7 +32,7 @@ from pytest_zephyr.results.jobs import MergedResults
 #: The most journals that `prune` searches for delivered ones to keep, newest first.
 _MAX_SEARCHED = 500
 
-#: The most journals that one call of `prune` removes: the oldest ones.
+#: The most journals that one call of `prune` checks and removes: the oldest ones.
 _MAX_CHECKED = 200
 
 #: Milliseconds after which no other job of a run is expected.
@@ -64,7 +64,7 @@ class Run:
 
     @property
     def cut_short(self) -> list[Path]:
-        """The journals that a full disk has cut short."""
+        """The journals that a full disk or a test has cut short."""
         return [each.path for each in self.journals if each.header.is_cut_short]
 
     @property
@@ -340,7 +340,7 @@ def prune(directory: Path, keep: int = 20) -> None:
     The last *keep* delivered journals stay. A delivered journal with a run key also stays
     for a day, and while another journal of its run is not delivered: other jobs of the run
     may follow, and the worst result of all jobs counts. A directory with very many journals
-    is cleared in several sessions, so that none has to read them all.
+    is cleared in several sessions.
     """
     paths = journal_files(directory)[::-1]
     searched = 0

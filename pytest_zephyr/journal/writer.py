@@ -36,7 +36,7 @@ JOURNAL_SUFFIX = ".jsonl"
 #: How the names of our other files in a directory of journals begin.
 _OUR_PREFIXES = ("files", "sandbox.db")
 
-#: The bytes of the header before the digit that becomes 1 when the disk refuses a line.
+#: The bytes of the header before a digit that is 1 while lines of the file are missing.
 _CUT = b'"is_cut_short":'
 
 #: Keys whose values must not change, even if a password is an ordinary word.
@@ -169,7 +169,8 @@ class JournalWriter:
     def retry(self) -> None:
         """Write the lines that the disk refused, and write a removed file again.
 
-        Unless *broken* is set afterwards, all lines are on disk.
+        In the process that opened the file, all lines are on disk afterwards, unless
+        *broken* is set.
         """
         if not self.is_ours:
             return

@@ -51,9 +51,9 @@ _MAX_TEXT = 20_000
 class Importer:
     """Writes the results of XML files to journals.
 
-    *test_count* is how many tests were written, *unmapped_count* how many of them have no
-    test case. *problems* are messages about invalid ids of test cases, and about failed
-    suites without a test case.
+    *test_count* is how many tests and failed suites were written, *unmapped_count* how
+    many of them name no test case, not even an invalid id. *problems* are messages
+    about invalid ids of test cases, and about failed suites that name no test case.
     """
 
     def __init__(

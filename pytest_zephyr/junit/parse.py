@@ -1,4 +1,4 @@
-"""Reads JUnit XML of any size, one test case at a time."""
+"""Reads JUnit XML of any size, one test at a time."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from pytest_zephyr.text import shorten
 #: ``rerun`` are about another attempt of the test.
 _ENDINGS = re.compile(r"(flaky|rerun|)(failure|error|skipped|ignored)", re.IGNORECASE)
 
-#: The first four letters of the attributes `status` and `result`, with which some
-#: tools say how a test ended, instead of an element.
+#: Outcomes, by the first four letters of the value of an attribute `status` or
+#: `result`, with which some tools say how a test ended, instead of an element.
 _OUTCOMES = {
     "fail": "failure",
     **dict.fromkeys(["erro", "brok", "abor", "cras", "time"], "error"),
@@ -45,13 +45,13 @@ _TIMESTAMP = re.compile(
 _TIMESTAMP_FORMAT = "%Y-%m-%d%H:%M:%S%z"
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
-#: The most characters to read of a failure.
+#: About how many characters to keep of the text of a failure.
 _MAX_TEXT = 2**20
 
 #: The most characters to keep of a name or a message.
 MAX_LINE = 1000
 
-#: The most attachments that one output may name.
+#: The most attachments to take from one text.
 _MAX_ATTACHMENTS = 1000
 
 #: How many characters to parse at once.
@@ -194,7 +194,7 @@ class _Handler(ContentHandler):
         self.open_elements.append((tag, text))
 
     def _begin_detail(self, tag: str, attrs: Mapping[str, str]) -> Text | None:
-        """Begin an element in a test; return the `Text` to which its content belongs.
+        """Begin an element in a test or suite; return the `Text` for its content.
 
         Returns `None` if the content belongs to the parent.
         """
@@ -258,12 +258,13 @@ def _parse_timestamp(text: str, latest: int) -> int:
         with suppress(ValueError, OverflowError):
             parsed = datetime.strptime(f"{match[1]}{match[2]}{each}", _TIMESTAMP_FORMAT)
             times.append(int(parsed.timestamp()) * 1000)
-    # Some tools write a time in 1970 for "never".
+    # Some tools write a time in 1970 for "never". All times before September 2001 are
+    # ignored.
     return max((each for each in times if 10**12 < each <= latest), default=0)
 
 
 def _parse_duration(text: str) -> int:
-    """Return the microseconds of a number of seconds, 0 for any other text.
+    """Return the microseconds of a number of seconds, 0 if *text* is not a valid one.
 
     The seconds may be written as ``1.5``, ``1,234.5`` or ``0,5``.
     """

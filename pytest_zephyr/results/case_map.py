@@ -16,7 +16,7 @@ from pytest_zephyr.text import first_few
 
 @dataclass(frozen=True, slots=True)
 class MapRow:
-    """One row of a mapping file, in *line*: a pattern for tests, and their test cases.
+    """A row of a mapping file, at *line*: a pattern for tests, and their test cases.
 
     The pattern is the name of a test, in which ``*`` stands for any text. Other characters
     stand for themselves, also the brackets of parameters. A row without *cases* is still
@@ -31,9 +31,9 @@ class MapRow:
 class CaseMap:
     """Finds the test cases of tests by their names, and notes which rows were used.
 
-    A row with the exact name takes precedence over patterns with ``*``, and an earlier row
-    over a later one. Rows with the same pattern are merged. The number of rows hardly
-    affects the time of a look-up.
+    A row with the exact name takes precedence over patterns with ``*``; of several such
+    patterns the first row counts. Rows with the same pattern are merged. The number of
+    rows hardly affects the time of a look-up.
     """
 
     def __init__(self, rows: Iterable[MapRow] = (), source: str = "the map") -> None:
@@ -122,7 +122,7 @@ class CaseMap:
 
 
 def _matches(parts: Sequence[str], name: str) -> bool:
-    """Return whether *name* has all *parts* of a glob, in linear time."""
+    """Return whether a glob with these *parts* matches *name*, in linear time."""
     first, *middle, last = parts
     if not name.startswith(first) or not name.endswith(last):
         return False

@@ -96,7 +96,7 @@ class EvidenceEntry:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All evidence of the last attempt of a test."""
+    """The evidence of a test: that of its markers, and all of its last attempt."""
 
     comments: tuple[str, ...] = ()
     defects: tuple[str, ...] = ()

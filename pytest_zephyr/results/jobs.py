@@ -33,7 +33,7 @@ class Job:
     *interpreter* are relative to *checkout*, the CI service's directory for the source
     code. *arguments* is a digest; *environment* maps variables, such as the CI service's
     name of the job, to digests of their values. *attempt* is the number that the service
-    gives a repetition, 0 if it gives none.
+    gives this attempt, 0 if it gives none.
     """
 
     directory: str = ""
@@ -68,8 +68,9 @@ class Session:
     """The results of one journal; times are in milliseconds since the epoch.
 
     A session without a *job* is a job of its own. *still_running* names the sessions that
-    were running when this one ended. It follows none of them, even if their journals have
-    no end. A session is not *complete* if some files could not be collected.
+    were running when this one ended; this one follows none of them, even if their
+    journals have no end. A session is not *complete* if some files could not be
+    collected.
     """
 
     name: str

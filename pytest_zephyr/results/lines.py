@@ -70,7 +70,7 @@ class Line:
 def problem(
     lines: Sequence[str], level: Level = "error", code: Code = "problem"
 ) -> Line:
-    """Return one problem whose message has several *lines*."""
+    """Return one problem; its message has one or more *lines*."""
     first, *more = lines
     return Line(first, level, tuple(map(str.strip, more)), code=code)
 

@@ -177,7 +177,7 @@ def _compose(
 
 
 def _evidence_lines(nodes: Sequence[NodeResult]) -> list[str]:
-    """Return a line for all defects, and one for each comment, field and left-out file."""
+    """Return a line for all defects, and one for each comment, field and `LeftOut`."""
     lines = []
     for node in nodes:
         evidence = node.evidence
@@ -186,9 +186,9 @@ def _evidence_lines(nodes: Sequence[NodeResult]) -> list[str]:
         of_test = f" ({node.title})" if len(nodes) > 1 else ""
         lines += [f"comment{of_test}: {text}" for text in evidence.comments]
         lines += [f"{name}{of_test}: {value}" for name, value in evidence.fields]
-        for file in evidence.left_out:
-            size = f" ({format_size(file.size)})" if file.size else ""
-            lines.append(f"left out{of_test}: {file.name}{size}, {file.reason}")
+        for each in evidence.left_out:
+            size = f" ({format_size(each.size)})" if each.size else ""
+            lines.append(f"left out{of_test}: {each.name}{size}, {each.reason}")
     defects = dict.fromkeys(key for node in nodes for key in node.evidence.defects)
     if defects:
         lines.insert(0, f"defects: {', '.join(defects)}")

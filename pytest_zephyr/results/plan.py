@@ -25,11 +25,12 @@ from pytest_zephyr.text import short_digest
 class CaseResult:
     """The result of one test case.
 
-    *status* is `None` if the outcome maps to no status. With a *problem* nothing is sent;
-    the result is *uncertain* if the problem is a damaged journal. *milliseconds* is the
-    duration of all tests, *at* the end of the last one in milliseconds since the epoch.
-    *notes* is `None` if the notes must not change; *notes_options* say how they are
-    written. *status_ids* has the id of each node's status, empty if it has none.
+    *status* is `None` if the outcome maps to no status or to an invalid one. With a
+    *problem* nothing is sent; the result is *uncertain* if the problem is a damaged
+    journal. *milliseconds* is the duration of all tests, *at* the end of the last one
+    in milliseconds since the epoch. *notes* is `None` if the notes must not change;
+    *notes_options* say how they are written. *status_ids* has the id of each node's
+    status, empty if it has none.
     """
 
     case: CaseRef

@@ -161,8 +161,8 @@ Record = Item | Start | Report | Passed | EvidenceEntry | End
 class JobMark:
     """A job as short digests for the tags in notes (see `results.tags`).
 
-    *kind* is what the job does, *location* where it ran.
-    *attempt* is the number that the CI service gives a repetition, 0 if it gives none.
+    *kind* is what the job does, *location* where it ran. *attempt* is the number that
+    the CI service gives this attempt of the job, 0 if it gives none.
     """
 
     kind: str

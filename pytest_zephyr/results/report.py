@@ -38,7 +38,7 @@ FORMAT = 1
 #: The variable on GitHub Actions that names the file for the summary of the job.
 _JOB_SUMMARY = "GITHUB_STEP_SUMMARY"
 
-#: The fields of a `RunReport` that the JSON has as they are.
+#: The attributes of a `RunReport` that the JSON has as they are.
 _FACTS = (
     *("run", "journals", "server", "target", "url", "dry_run"),
     *("complete", "created", "attachments"),

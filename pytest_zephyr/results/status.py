@@ -20,7 +20,8 @@ _SEVERITIES = {FAIL: 3, BLOCKED: 2, PASS: 0}
 #: The status, in a status map, of an outcome that is not sent.
 NO_STATUS = "-"
 
-#: The default status of each outcome, an id of `STOCK`, because servers rename statuses.
+#: The default status of each outcome: `NO_STATUS`, or an id of `STOCK`, because servers
+#: rename statuses.
 DEFAULT_MAP: Mapping[Outcome, str] = {
     Outcome.PASSED: PASS,
     Outcome.FAILED: FAIL,

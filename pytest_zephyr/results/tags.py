@@ -71,7 +71,11 @@ class OwnFinding(Finding):
 
 @dataclass(frozen=True)
 class Tag:
-    """A digest of the run (see `Origin`), the time *at* which the last test ended, and the findings."""
+    """The run of a result, and the *findings* of its jobs.
+
+    *run_digest* is a digest of the run (see `Origin`), *at* the time when its last test
+    ended.
+    """
 
     run_digest: str
     at: int
