@@ -1,4 +1,8 @@
-"""Internal errors, bad servers, full disks and wrong settings do not change the outcomes."""
+"""Internal errors, bad servers, full disks and wrong settings change no outcome.
+
+With ``--zephyr-on-error=fail`` they may change the exit code, or end the run before its
+first test.
+"""
 
 from __future__ import annotations
 
@@ -81,6 +85,7 @@ def test_repeated_internal_error_is_reported_in_one_line(
             "zephyr: internal error in pytest_runtest_logreport: ZeroDivisionError*(2 times)*"
         ]
     )
+    assert ran.text.count("internal error") == 1
 
 
 @pytest.mark.parametrize(
@@ -161,11 +166,12 @@ def test_bad_server_changes_the_exit_code_only_with_on_error_fail(
     )
 
     assert ran.ret == ret
+    assert target.sandbox.token not in ran.text
     if ret == 4:
+        assert " passed" not in ran.text
         return
     ran.result.assert_outcomes(passed=2)
     assert "2 results kept in .zephyr" in ran.text
-    assert target.sandbox.token not in ran.text
 
 
 def test_unchecked_certificates_are_a_warning_even_in_a_quiet_run(pytester, run_zephyr):
@@ -178,7 +184,7 @@ def test_unchecked_certificates_are_a_warning_even_in_a_quiet_run(pytester, run_
         )
 
 
-def test_on_error_fail_passes_if_all_is_delivered(pytester, run_zephyr):
+def test_exit_code_stays_0_with_on_error_fail_if_all_is_delivered(pytester, run_zephyr):
     pytester.makepyfile(SUITE.format(body="pass"))
     ran = run_zephyr("--zephyr-on-error=fail")
 
@@ -218,9 +224,9 @@ def test_wrong_token_is_reported_with_what_to_do(pytester, run_zephyr, monkeypat
     ids=["push never", "unreachable", "dry run"],
 )
 def test_quiet_keeps_whole_messages(pytester, run_zephyr, args, messages):
-    """A problem is shown with both its lines, and a dry run with its preview.
+    """Kept results are shown with the command for them, a dry run with its preview.
 
-    Without them, nothing is shown.
+    A run with neither shows nothing.
     """
     pytester.makepyfile(SUITE.format(body="pass"))
     ran = run_zephyr("-q", *args)
@@ -265,7 +271,7 @@ def test_directory_that_is_not_writable_is_a_warning(pytester, run_zephyr, targe
 def test_journal_that_cannot_be_created_is_a_warning(
     pytester, run_zephyr, target, args
 ):
-    """A file has the name of the directory, and the results are sent from memory."""
+    """``.zephyr`` is a file, so no directory can be made; results are sent from memory."""
     (pytester.path / ".zephyr").write_text("in the way", encoding="utf-8")
     pytester.makepyfile(SUITE.format(body="pass"))
     ran = run_zephyr(*args, subprocess=bool(args))
@@ -293,7 +299,7 @@ def test_journal_that_cannot_be_created_is_a_warning(
     ],
     ids=["removed", "replaced", "emptied", "cut"],
 )
-def test_journal_that_a_test_damages_is_written_again_or_reported_as_damaged(
+def test_journal_that_a_test_damages_is_written_again_or_the_damage_is_reported(
     pytester, run_zephyr, run_shown_command, target, push, spoil, message
 ):
     pytester.makepyfile(
@@ -356,7 +362,7 @@ def test_journals_of_workers_are_written_again_if_a_test_removes_them(
 
 @pytest.fixture
 def limit_disk(monkeypatch):
-    """Return a function that lets journals write so many bytes, as on a full disk."""
+    """Return a function that lets journals write only *free_bytes*, as on a full disk."""
     write = JournalWriter._write
 
     def limit(free_bytes: int) -> None:

@@ -1,4 +1,4 @@
-"""Tags of Gherkin files name test cases; the closest one wins, as with markers."""
+"""Tags of Gherkin files name test cases; the closest level counts, as with markers."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def suite(pytester):
 
 
 @pytest.mark.parametrize("args", without_and_with_xdist(2))
-def test_the_closest_tag_wins(suite, target, run_zephyr, args):
+def test_tags_of_the_closest_level_count(suite, target, run_zephyr, args):
     """Tags of examples replace those of the scenario, and these those of the feature."""
     target.schedule(110, alt="CART-1")
     ran = run_zephyr(*args, subprocess=bool(args))

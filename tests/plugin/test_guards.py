@@ -25,7 +25,7 @@ def run_python(code: str) -> str:
     return done.stdout
 
 
-#: The source of a set of libraries that take long to import.
+#: A set of libraries that take long to import, as Python code.
 HEAVY = "{'requests', 'urllib3', 'flask', 'sqlalchemy'}"
 
 
@@ -49,8 +49,8 @@ def no_other_plugins(monkeypatch):
     [[], ["--no-zephyr"], ["-o", "zephyr=true", "--collect-only"]],
     ids=["default", "flag", "collect-only"],
 )
-def test_a_run_without_reporting_imports_and_registers_nothing(pytester, args):
-    """Only the entry point and the table of options are loaded."""
+def test_a_run_without_reporting_loads_only_entry_point_and_options(pytester, args):
+    """The entry point is also the only plugin of ours that is registered."""
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(1)\ndef test_a(): pass\n")
     pytester.makeconftest(
         f"""
@@ -105,7 +105,7 @@ def test_run_loads_no_code_for_features_that_it_does_not_use(pytester, monkeypat
             ours = {name for name in sys.modules if name.startswith("pytest_zephyr")}
             loaded = {name.rpartition(".")[2] for name in ours}
             assert "marks" in loaded
-            for name in ("map_file", "case_map", "map_use", "gherkin", "collect"):
+            for name in ("map_file", "case_map", "map_use", "gherkin", "drift_items"):
                 assert name not in loaded
         """
     )
@@ -115,7 +115,7 @@ def test_run_loads_no_code_for_features_that_it_does_not_use(pytester, monkeypat
     result.assert_outcomes(passed=1)
 
 
-def test_public_names_are_those_documented():
+def test_package_has_four_public_names():
     assert pytest_zephyr.__all__ == [
         "PytestZephyrWarning",
         "Zephyr",
@@ -159,7 +159,7 @@ class Guarded:
         raise error
 
 
-def test_guarded_hook_raises_only_usage_errors():
+def test_guarded_hook_raises_a_usage_error_and_notes_another_error():
     plugin = Guarded()
     plugin.hook(ValueError("ours"))
 

@@ -33,7 +33,7 @@ def test_cases_of_a_hook_replace_those_of_the_marker(
 ):
     """`None` keeps those of the marker, and an empty list removes them, without a warning.
 
-    A hook may return markers with other arguments, too.
+    The hook may also return a marker. It changes nothing for a test with `zephyr_ignore`.
     """
     target.schedule(110, alt="ALT-1")
     pytester.makeconftest(CASES_HOOK)
@@ -193,7 +193,7 @@ def test_record_hook_that_raises_is_a_warning(
     assert target.statuses()[101] == ("1" if passed else "2")
 
 
-def test_the_text_of_a_skipped_test_is_its_reason(pytester, run_zephyr, target):
+def test_the_text_of_a_skipped_test_has_its_reason(pytester, run_zephyr, target):
     pytester.makeconftest(
         """
         def pytest_zephyr_record(item, record):
