@@ -1,4 +1,4 @@
-"""A running sandbox for every test, and clients that talk to it over HTTP."""
+"""Fixtures: a running sandbox, its data, and a client that calls it over HTTP."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.conftest import SandboxTarget
 
 
 class Api:
-    """Calls below ``/flex/services/rest/v3``, with the API token of the first user."""
+    """Calls with the API token of the first user; paths are below version 3 of the API."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.url = sandbox.url
@@ -32,7 +32,7 @@ class Api:
         return self.http.request(method, self.base + path, timeout=30, **kwargs)
 
     def results(self, path: str, **params: Any) -> list[dict[str, Any]]:
-        """Return the rows of the envelope that the server answers."""
+        """Return the rows of a list, which are under the key ``results`` of the answer."""
         answer = self.get(path, params=params)
         answer.raise_for_status()
         results: list[dict[str, Any]] = answer.json()["results"]
@@ -71,7 +71,7 @@ def sandbox() -> Iterator[Sandbox]:
     """Start a sandbox without projects, and check its answers against the contract."""
     with checked_sandbox(
         None,
-        # Requests are wrong on purpose here; answers never are.
+        # Some tests send wrong requests on purpose; the answers have to be right.
         ": request: ",
         # The contract takes the last part of these paths for the id of an execution.
         "/execution/(teststepresult)?: answer: ",

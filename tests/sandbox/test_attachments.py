@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -23,13 +23,14 @@ def execution(sandbox: Sandbox, target: SandboxTarget) -> int:
 def test_file_arrives_as_it_was_sent(
     sandbox: Sandbox, api: Api, target: SandboxTarget, execution: int, name: str
 ) -> None:
-    """The upload answers the name encoded; the list of attachments has it as it is."""
+    """The upload answers the name percent-encoded; the attachment has the name itself."""
     data = bytes(range(256))
     (sent,) = api.upload(("part-0", (name, data, "image/png")))
 
     assert sent["fieldName"] == "part-0"
-    assert unquote(sent["fileName"]) == name
+    assert sent["fileName"] == quote(name)
     (made,) = api.attach(sent, execution).json()
+    assert made["name"] == name
 
     state = target.execution(1)
     assert state.attachments == ((name, "image/png", 256),)
@@ -69,7 +70,7 @@ def test_item_type_is_case_sensitive(api: Api, execution: int) -> None:
     (sent,) = api.upload(("a", ("log.txt", b"1")))
 
     assert api.attach(sent, execution, "releasetestschedule").status_code == 400
-    api.attach(sent, execution)
+    assert api.attach(sent, execution).status_code == 200
     query = {"itemid": execution, "type": "releasetestschedule"}
     assert api.get("/attachment", params=query).json() == []
 

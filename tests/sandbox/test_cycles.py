@@ -44,6 +44,8 @@ def test_cycle_is_created_without_phases(
     assert made["cyclePhases"] == []
     assert made["cycleStartDate"] == "11/05/2026"
     assert made["startDate"] == 1793836800000
+    assert made["cycleEndDate"] == "11/06/2026"
+    assert made["endDate"] == 1793923200000
     assert sandbox.store.cycles(target.release)[-1].build == "1.2"
     assert api.get(f"/cycle/{made['id']}").json() == made
 
@@ -76,7 +78,10 @@ def test_dates_are_read_in_every_form(
 def test_wrong_cycle_is_refused(
     sandbox: Sandbox, api: Api, target: SandboxTarget, changes: dict[str, Any]
 ) -> None:
-    """A cycle lies within its release and has a name of at most 255 characters."""
+    """The dates have to be in order and within those of the release.
+
+    The name may not be blank, and has at most 255 characters.
+    """
     answer = api.post("/cycle", json=cycle_body(target, **changes))
 
     assert answer.status_code == 400
@@ -105,15 +110,16 @@ def test_a_switch_lets_a_cycle_lie_outside_of_its_release(
     assert api.post("/cycle", json=backwards).status_code == 400
 
 
-def test_cycle_needs_its_dates(api: Api, target: SandboxTarget) -> None:
+@pytest.mark.parametrize("which", ["Start", "End"])
+def test_cycle_needs_its_dates(api: Api, target: SandboxTarget, which: str) -> None:
     """The error names the missing date."""
     body = cycle_body(target)
-    del body["cycleEndDate"]
+    del body[f"cycle{which}Date"]
 
     answer = api.post("/cycle", json=body)
 
     assert answer.status_code == 400
-    assert "end date cannot be null" in answer.json()["errorMsg"]
+    assert f"{which.lower()} date cannot be null" in answer.json()["errorMsg"]
 
 
 def test_environment_can_be_mandatory(
@@ -137,7 +143,7 @@ def test_cycles_may_have_the_same_name(api: Api, target: SandboxTarget) -> None:
 def test_locked_release_refuses_changes(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """The answer is 400 with the server's text; an unlocked release accepts the cycle."""
+    """Creating a cycle answers 400, and reading the release 403, until it is unlocked."""
     sandbox.store.lock_release(target.release)
 
     answer = api.post("/cycle", json=cycle_body(target))

@@ -68,7 +68,7 @@ def test_every_result_is_in_the_history(
     executions: list[int],
     tester: int,
 ) -> None:
-    """A new result adds to the history; without notes, the comment stays."""
+    """A result without notes keeps the comment; empty notes replace it."""
     base = {"rtsId": executions[0], "testerId": tester}
     api.execute({**base, "status": "2", "notes": "bad", "executedOn": 1000})
     api.execute({**base, "status": "1", "actualTime": 7, "executedOn": 2000})

@@ -20,7 +20,7 @@ from tests.sandbox.conftest import Api
 def new_result(
     sandbox: Sandbox, target: SandboxTarget, tester: int
 ) -> dict[str, object]:
-    """Assign test cases 1, 2 and 3, and return a result of 1 that can be sent."""
+    """Assign test cases 1, 2 and 3, and return a result to send for 1."""
     sandbox.store.schedule_all(target.phase, [1, 2, 3])
     return {"rtsId": target.execution(1).id, "testerId": tester, "status": "1"}
 

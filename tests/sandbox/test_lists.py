@@ -1,4 +1,4 @@
-"""Lists, pages, parameters and errors that all operations have in common."""
+"""Pages, parameters, bodies and errors; lists of places, preferences and fields."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_unknown_parameters_are_ignored(
 
 @pytest.mark.parametrize("value", ["1,2", "x", "1.5"])
 def test_unreadable_number_is_an_empty_404(api: Api, value: str) -> None:
-    """A query value that is not one number is answered with 404 without a body."""
+    """A query value that is not one integer is answered with 404 without a body."""
     answer = api.get("/execution", params={"cyclephaseid": value})
 
     assert answer.status_code == 404
@@ -101,7 +101,10 @@ def test_unknown_id_is_a_server_error(api: Api, path: str) -> None:
 
 
 def test_unsupported_calls_say_so_and_are_listed(sandbox: Sandbox, api: Api) -> None:
-    """An unknown path answers 404, a wrong method 405; ids do not make calls different."""
+    """An unknown path answers 404, a wrong method 405.
+
+    Calls that differ only in ids are counted as one call.
+    """
     api.get("/tcuh/testcase/1")
     answer = api.get("/tcuh/testcase/2")
     method = api.post("/execution/1", json={})
@@ -138,7 +141,7 @@ def test_error_of_the_sandbox_itself_is_json(
 
 
 def test_at_most_200_unsupported_calls_are_listed(sandbox: Sandbox, api: Api) -> None:
-    """A client that calls many paths does not fill the list."""
+    """The list stops growing, however many paths a client calls."""
     for number in range(210):
         api.get(f"/nowhere/{number}/path{number}")
 
@@ -146,15 +149,24 @@ def test_at_most_200_unsupported_calls_are_listed(sandbox: Sandbox, api: Api) ->
 
 
 @pytest.mark.parametrize(
-    "body",
-    ['{"name": null}', '{"name": "a", "releaseId": null}', "[null]", "null"],
+    ("path", "body", "message"),
+    [
+        ("/cycle", '{"name": null, "releaseId": %d}', "cycle name cannot be null."),
+        ("/cycle", '{"name": "a", "releaseId": null}', "releaseId cannot be null."),
+        ("/testcase/bulk", "[null]", "Bad Request"),
+        ("/cycle", "null", "Bad Request"),
+    ],
     ids=["name", "release-id", "entry-of-a-list", "whole-body"],
 )
-def test_null_counts_as_a_missing_value(api: Api, body: str) -> None:
-    """A body with null for a mandatory value is refused."""
-    headers = {"Content-Type": "application/json"}
+def test_null_counts_as_a_missing_value(
+    api: Api, target: SandboxTarget, path: str, body: str, message: str
+) -> None:
+    """A null in place of something mandatory is refused."""
+    data = body.replace("%d", str(target.release))
 
-    assert api.post("/cycle", data=body, headers=headers).status_code == 400
+    answer = api.post(path, data=data, headers={"Content-Type": "application/json"})
+
+    assert (answer.status_code, answer.json()["errorMsg"]) == (400, message)
 
 
 def test_optional_values_may_be_null(api: Api, target: SandboxTarget) -> None:
@@ -173,7 +185,7 @@ def test_optional_values_may_be_null(api: Api, target: SandboxTarget) -> None:
 
 
 def test_body_must_be_json(api: Api) -> None:
-    """Another content type answers 415, and a body that is not JSON 400."""
+    """A body without the content type of JSON answers 415, one that is not JSON 400."""
     assert api.post("/cycle", data="{}").status_code == 415
     headers = {"Content-Type": "application/json"}
     for wrong in ("{", "[" * 100_000, b"\xff"):

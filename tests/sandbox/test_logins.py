@@ -69,7 +69,7 @@ def test_user_and_password_are_accepted(
         pytest.param({"Authorization": "Basic bm8="}, id="no-colon"),
         pytest.param({"Authorization": "Basic !!"}, id="not-base64"),
         pytest.param({"Authorization": "Negotiate x"}, id="other-scheme"),
-        pytest.param({"Cookie": "token=stale"}, id="stale-cookie"),
+        pytest.param({"Cookie": "token=0"}, id="unknown-cookie"),
     ],
 )
 def test_401_has_json_inside_json(
@@ -145,7 +145,7 @@ def test_revoked_token_is_refused(sandbox: Sandbox, api: Api) -> None:
 
 
 def test_user_without_permissions_is_forbidden(sandbox: Sandbox, api: Api) -> None:
-    """Without permissions, a user can log in, and other calls answer 403."""
+    """Such a user may ask who is logged in; a call for projects answers 403."""
     _, token = sandbox.store.add_user("guest", "secret", has_permissions=False)
     api.http.headers["Authorization"] = f"Bearer {token}"
 

@@ -31,7 +31,7 @@ def call_latest(api: Api, method: str, path: str, **kwargs: Any) -> Any:
 def test_jenkins_plugin_brings_results_into_a_cycle(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """The forms that configure the job only read; the job makes all other calls."""
+    """First the forms that configure a job read; then the job makes its calls."""
     tester = api.get("/user/current").json()["id"]
     assert api.get(f"/project/user/{tester}").json()[0]["id"] == target.project
     assert api.get(f"/project/project/{tester}").json() == [target.project]
@@ -216,7 +216,7 @@ def test_jenkins_plugin_brings_results_into_a_cycle(
 def test_sync_library_writes_cases_phase_and_results(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """It sends nulls, 1,001 rows in one call, and Python's True and False."""
+    """It sends nulls, 1,001 rows in one call, and queries with Python's True."""
     v4 = api.base.replace("/v3", "/v4")
     params = {"projectId": target.project, "releaseid": target.release}
     assert api.http.get(v4 + "/requirementtree", params=params, timeout=30).json() == []
@@ -307,7 +307,7 @@ def test_sync_library_writes_cases_phase_and_results(
 def test_migration_tool_reads_everything(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """It reads users, fields, folders from the top, test cases and executions."""
+    """It reads users, fields, projects, folders from the top down, and what is in them."""
     store = sandbox.store
     common = store.add_folder(store.releases(target.project)[0].id, "Common")
     root = store.add_folder(target.release, "Root")
@@ -384,7 +384,7 @@ def test_intelligent_scripter_finds_by_names_and_sends_status_with_files(
 def test_agent_toolkit_searches_creates_and_adds_steps(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """It searches with only an entity and a query, and adds steps one by one."""
+    """It may search with only an entity and a query; it adds steps one by one."""
     folder = sandbox.store.add_folder(target.release, "Root")
     made = call_latest(
         api,

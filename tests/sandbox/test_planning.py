@@ -30,7 +30,7 @@ def folder(sandbox: Sandbox, target: SandboxTarget) -> int:
 
 @pytest.fixture
 def cases(api: Api, folder: int) -> list[dict[str, Any]]:
-    """Return the placements in *folder* as the API answers them."""
+    """Return the placements in *folder* as JSON; each is a test case in that folder."""
     return api.results(f"/testcase/tree/{folder}")
 
 
@@ -51,7 +51,10 @@ def add_by_tree(
 def test_ids_of_a_case_differ(
     sandbox: Sandbox, api: Api, target: SandboxTarget, cases: list[dict[str, Any]]
 ) -> None:
-    """Visible, version, placement, execution and node ids are all different."""
+    """Visible id, version, execution, node, phase and both placements all differ.
+
+    The sequence number is the visible id.
+    """
     sandbox.store.schedule(target.phase, 101)
     (row,) = api.results("/execution", cyclephaseid=target.phase)
     case = row["tcrTreeTestcase"]
@@ -187,7 +190,7 @@ def test_one_call_assigns_every_unassigned_case(
     folder: int,
     tester: int,
 ) -> None:
-    """Source -1 means every test case without a tester; -10, anyone, is a tester."""
+    """``from/-1`` chooses test cases without a tester; -10, for anyone, is a tester."""
     sandbox.store.add_to_phase(target.phase, 101)
     sandbox.store.schedule(target.phase, 102, tester=-10)
     path = f"/assignmenttree/{target.phase}/bulk/tree/{root}/from/-1/to/{tester}"
@@ -208,16 +211,20 @@ def test_assignments_move_between_testers(
     folder: int,
     tester: int,
 ) -> None:
-    """A user as source means the test cases assigned to that user."""
+    """``from/`` with the id of a user chooses what is assigned to that user."""
     other, _ = sandbox.store.add_user("other", "secret")
     sandbox.store.schedule(target.phase, 101)
+    sandbox.store.schedule(target.phase, 102, tester=-10)
 
     answer = api.put(
         f"/assignmenttree/{target.phase}/bulk/tree/{root}/from/{tester}/to/{other}"
     )
 
     assert answer.json() == 1
-    assert sandbox.store.executions(target.phase)[0].tester == other
+    assert [row.tester for row in sandbox.store.executions(target.phase)] == [
+        other,
+        -10,
+    ]
 
 
 def test_modify_assigns_and_answers_executions(
@@ -265,10 +272,18 @@ def test_cases_are_assigned_to_their_creators(
     sandbox: Sandbox, api: Api, target: SandboxTarget, folder: int, tester: int
 ) -> None:
     """The call assigns each test case to its creator, and answers how many it assigned."""
+    other, token = sandbox.store.add_user("other", "secret")
+    made = api.post(
+        "/testcase",
+        json={"tcrCatalogTreeId": folder, "testcase": {"name": "Log out"}},
+        headers={"Authorization": f"Bearer {token}"},
+    ).json()
     sandbox.store.add_to_phase(target.phase, 101)
+    sandbox.store.add_to_phase(target.phase, made["testcase"]["testcaseId"])
 
-    assert api.post(f"/assignmenttree/{target.phase}/assign").json() == 1
-    assert sandbox.store.executions(target.phase)[0].tester == tester
+    assert api.post(f"/assignmenttree/{target.phase}/assign").json() == 2
+    testers = [row.tester for row in sandbox.store.executions(target.phase)]
+    assert testers == [tester, other]
 
 
 def test_only_phases_have_planning_rows(api: Api, folder: int) -> None:

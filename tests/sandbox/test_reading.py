@@ -1,4 +1,4 @@
-"""Reading what other clients read: users, projects, trees, test cases, counts."""
+"""Reading users, projects, trees, test cases and counts; creating a release."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_unknown_and_missing_ids_are_server_errors(api: Api, path: str) -> None:
 
 
 def test_parser_templates_are_json_in_a_text(api: Api) -> None:
-    """A template has one entry, with expressions for the test case and its status."""
+    """The text says how to read the name and the status of a test case."""
     (template,) = api.get("/parsertemplate/").json()
 
     assert api.get(f"/parsertemplate/{template['id']}").json() == template
@@ -77,7 +77,7 @@ def test_parser_templates_are_json_in_a_text(api: Api) -> None:
 def test_release_is_created_with_text_dates(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """Dates are optional; a release that ends before it starts is refused."""
+    """Dates are optional; one without a name, or that ends before it starts, is refused."""
     body = {
         "name": "Release 2",
         "description": "next",
@@ -133,7 +133,7 @@ def test_trees_of_release_project_and_phases_are_read(
 def test_cases_are_read_and_counted_by_node(
     sandbox: Sandbox, api: Api, target: SandboxTarget, tree: tuple[int, int, int]
 ) -> None:
-    """A count includes the nodes below a node; a list of nodes does not."""
+    """Test cases below a node are counted with it; they are not listed with it."""
     root, child, leaf = tree
     for number, folder in enumerate((root, child, leaf, leaf), 1):
         sandbox.store.add_case(target.release, testcase_id=number, folder=folder)
@@ -184,7 +184,7 @@ def test_case_is_read_by_placement_and_by_version(
 def test_requirements_of_a_case_are_listed(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """Every call that answers test cases has the requirements they are mapped to."""
+    """Planning rows, executions, search results and versions have the ids of them."""
     sandbox.store.schedule_all(target.phase, [1, 2])
     first = sandbox.store.add_requirement(target.release, "Users log in", alt="R-1")
     second = sandbox.store.add_requirement(target.release, "Users log out")
@@ -221,7 +221,7 @@ def test_requirements_of_a_case_are_listed(
 
 
 def test_requirements_have_no_folders(api: Api, target: SandboxTarget) -> None:
-    """Version 4 of the API has a call for them, which answers an empty list."""
+    """The call of version 4 that lists such folders answers an empty list."""
     answer = api.http.get(
         api.base.replace("v3", "v4") + "/requirementtree",
         params={"projectId": target.project, "releaseid": target.release},

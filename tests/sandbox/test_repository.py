@@ -113,7 +113,7 @@ def test_many_cases_are_created(
 def test_optional_fields_of_cases_may_be_null(
     sandbox: Sandbox, api: Api, target: SandboxTarget, folder: int
 ) -> None:
-    """A null counts as a missing key; a test case needs only a name."""
+    """A null counts as a missing key; a test case needs only a folder and a name."""
     nothing = dict.fromkeys(
         ("id", "testcaseId", "writerId", "releaseId", "comments", "customProperties")
     )
@@ -156,7 +156,7 @@ def test_a_folder_is_emptied_by_a_selected_all_of_0_without_ids(
 def test_nothing_of_a_removed_case_comes_back(
     sandbox: Sandbox, api: Api, target: SandboxTarget, folder: int
 ) -> None:
-    """Its versions, requirements and files are gone; its visible id is not given again."""
+    """Its versions, files and links to requirements are gone; its id is not given again."""
     sandbox.store.add_requirement(target.release, "Pay", alt="REQ-1")
     row = api.post("/testcase", json=new_case(folder)).json()
     number = row["testcase"]["testcaseId"]
@@ -200,6 +200,7 @@ def test_cases_and_folders_are_removed(
     api.delete(f"/testcasetree/{folder}")
     roots = api.get(f"/testcasetree/phases/{target.release}").json()
     assert [node["id"] for node in roots] == [other]
+    assert [case.folder for case in sandbox.store.cases(target.release)] == ["Other"]
 
 
 @pytest.mark.parametrize(
@@ -225,7 +226,7 @@ def test_wrong_case_is_refused(
 
 
 def test_case_needs_a_folder(api: Api, folder: int) -> None:
-    """The server's error names a method of its own code."""
+    """Without a folder, the error is the server's own; an unknown folder answers 500."""
     answer = api.post("/testcase/", json={"testcase": {"name": "x"}})
 
     assert answer.status_code == 400
@@ -236,11 +237,13 @@ def test_case_needs_a_folder(api: Api, folder: int) -> None:
 def test_case_is_created_with_steps_and_custom_fields(
     sandbox: Sandbox, api: Api, target: SandboxTarget, folder: int
 ) -> None:
-    """Custom fields are keyed by field name; with fromJenkins, also by display name."""
+    """The key is the field name; with fromJenkins, the display name is allowed, too."""
     sandbox.store.add_field("testcase", "Team", "zcf_1", mandatory=True)
     steps = {"steps": [{"orderId": 1, "step": "Open"}]}
 
     assert api.post("/testcase/", json=new_case(folder)).status_code == 400
+    by_display_name = new_case(folder, customProperties={"Team": "A"})
+    assert api.post("/testcase/", json=by_display_name).status_code == 400
     api.post("/testcase/", json=new_case(folder, customProperties={"zcf_1": "A"}))
     api.post(
         "/testcase/",
@@ -313,6 +316,8 @@ def test_requirements_are_mapped(
         "Test case 5 is mapped to 1 requirements.",
         "Test case 6 does not exist.",
     ]
+    (state,) = sandbox.store.cases(target.release)
+    assert state.requirements == (requirement,)
 
 
 def test_schedule_all_is_idempotent(sandbox: Sandbox, target: SandboxTarget) -> None:
@@ -323,7 +328,8 @@ def test_schedule_all_is_idempotent(sandbox: Sandbox, target: SandboxTarget) -> 
     for _ in range(2):
         store.schedule_all(target.phase, [5, 6, 6], ["AUTH-1", "AUTH-2"])
 
-    assert sorted(store.placed_ids(target.phase))[:2] == [5, 6]
+    first, second, _third = sorted(store.placed_ids(target.phase))
+    assert (first, second) == (5, 6)
     assert len(store.executions(target.phase)) == 3
     assert {row.alt for row in store.executions(target.phase)} == {
         "AUTH-1",

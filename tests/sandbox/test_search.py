@@ -1,4 +1,4 @@
-"""Searching by word, by ZQL and by Alt ID."""
+"""Searching by word, by ZQL (the query language of the server) and by Alt ID."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def visible_ids(answer: Any) -> list[int]:
 def test_cases_are_found_by_visible_id(
     api: Api, target: SandboxTarget, word: str, expected: list[int]
 ) -> None:
-    """Both calls answer with an array of one envelope of placements."""
+    """Both calls answer a list with one envelope, whose rows are placements."""
     assert (
         visible_ids(api.get("/advancesearch", params=search_body(target, word)))
         == expected
@@ -63,7 +63,7 @@ def test_cases_are_found_by_visible_id(
 def test_a_search_answers_at_most_100_rows(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """The limit also holds for larger pages; the other rows are on the next page."""
+    """A larger maxresults counts as 100; the other rows are on the next page."""
     sandbox.store.schedule_all(target.phase, range(1, 151))
     word = f"testcaseId in ({','.join(map(str, range(1, 151)))})"
 
@@ -131,10 +131,10 @@ def test_executions_are_found(
     ],
     ids=str,
 )
-def test_unsupported_zql_is_refused(
+def test_an_unsupported_search_is_refused(
     api: Api, target: SandboxTarget, changes: dict[str, str]
 ) -> None:
-    """Unknown entities and fields, and ZQL that is not supported, are answered with 400."""
+    """Entities that cannot be searched for, and wrong or unsupported ZQL, answer 400."""
     body = search_body(target, "testcaseId = 1") | changes
 
     assert api.post("/advancesearch/zql", json=body).status_code == 400
@@ -273,7 +273,7 @@ def test_zql_finds_executions(
     expected: list[int],
 ) -> None:
     """ZQL finds executions by status id or name, by phase, by day and by id."""
-    # Midnight of 2026-11-25, and a day, in milliseconds.
+    # Midnight of 2026-11-25 in UTC, and a day, in milliseconds.
     midnight, day = 1795564800000, 24 * 60 * 60 * 1000
     sandbox.store.schedule_all(target.phase, [1, 2, 3])
     rows = sandbox.store.executions(target.phase)

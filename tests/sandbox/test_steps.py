@@ -66,7 +66,10 @@ def test_all_steps_are_replaced_in_one_call(
 
 
 def test_steps_are_added_and_changed_one_by_one(api: Api, execution: int) -> None:
-    """A step is added at the end, or before the step that has its number."""
+    """A step is added at the end, or before the step that has its number.
+
+    Wrong bodies, unknown numbers and unknown placements are refused.
+    """
     row = api.get(f"/execution/{execution}").json()["tcrTreeTestcase"]
     version, placement = row["testcase"]["id"], row["id"]
     path = f"/testcase/{version}/teststep/detail/{placement}"
@@ -100,7 +103,7 @@ def test_steps_are_added_and_changed_one_by_one(api: Api, execution: int) -> Non
 def test_step_results_are_added_and_updated(
     api: Api, target: SandboxTarget, execution: int
 ) -> None:
-    """A step has one result, the last."""
+    """A second result of a step replaces the first, and keeps its id."""
     rows: list[dict[str, Any]] = [
         {
             "cyclePhaseId": target.phase,

@@ -29,7 +29,10 @@ def test_wrong_switch_is_refused(sandbox: Sandbox, body: object) -> None:
     answer = requests.post(url, json=body, timeout=30)
 
     assert answer.status_code == 400
-    assert sandbox.store.get_switch("batch_limit") == 0
+    assert requests.get(url, timeout=30).json() == {
+        "batch_limit": 0,
+        "free_cycle_dates": 0,
+    }
 
 
 def test_switches_are_set_on_the_page(sandbox: Sandbox) -> None:
