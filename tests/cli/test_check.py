@@ -27,7 +27,10 @@ NAMES = (
 
 @pytest.fixture
 def call(pytester, target_variables, run_command, monkeypatch):
-    """Return a function that calls the command; it returns exit code and output."""
+    """Return a function that calls the command; it returns exit code and output.
+
+    The environment names the server and the token, but no phase.
+    """
     monkeypatch.delenv("ZEPHYR_PHASE")
 
     def call(*args: object) -> tuple[int, str]:
@@ -57,7 +60,7 @@ def test_each_step_says_what_was_found(call, target):
         "warning", "not encrypted: anyone on the network path can read the credential"
     )  # fmt: skip
     assert table["credential"] == ("ok", "token from ZEPHYR_TOKEN")
-    assert table["user"][0] == "ok"
+    assert table["user"] == ("ok", f"Test Manager ({target.sandbox.store.user.id})")
     assert "Pass (1), Fail (2)" in table["statuses"][1]
     assert table["project"] == ("ok", f"Payments ({target.project})")
     assert table["release"] == ("ok", f"1.0 ({target.release})")
@@ -123,6 +126,8 @@ def test_the_places_above_an_unset_phase_are_checked(call, target):
     code, text = call("check", *NAMES[:3])
 
     assert code == 1
+    assert read_table(text)["project"] == ("ok", f"Payments ({target.project})")
+    assert read_table(text)["release"] == ("ok", f"1.0 ({target.release})")
     assert read_table(text)["cycle"] == ("ok", f"Nightly ({target.cycle})")
     assert read_table(text)["phase"][1].startswith("no phase. Set zephyr_phase")
 
@@ -335,9 +340,15 @@ def test_names_and_ids_are_listed(call, target, kind):
 
 
 def test_lists_work_with_ids(call, target):
-    assert call("list", "cycles", f"--zephyr-release={target.release}")[0] == 0
-    assert call("list", "phases", f"--zephyr-cycle={target.cycle}")[0] == 0
-    assert call("list", "releases", f"--zephyr-project={target.project}")[0] == 0
+    for kind, flag, name in (
+        ("cycles", f"--zephyr-release={target.release}", "Nightly"),
+        ("phases", f"--zephyr-cycle={target.cycle}", "Smoke"),
+        ("releases", f"--zephyr-project={target.project}", "1.0"),
+    ):
+        code, text = call("list", kind, flag)
+
+        assert code == 0
+        assert name in text
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ SUITE = """
 def suite(pytester, target, target_variables):
     """Write the suite and return its directory; 101 to 106 and AUTH-1 are in the phase.
 
-    103 and 104 are marked as automated.
+    103 and 104 are marked as automated. 201 is only in the repository.
     """
     pytester.makepyfile(test_m=SUITE)
     target.schedule(110, alt="AUTH-1")

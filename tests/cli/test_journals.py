@@ -1,4 +1,4 @@
-"""`pytest-zephyr journals`: list the journals, and remove some."""
+"""`pytest-zephyr journals`: list the journals, and discard some."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_a(zephyr):
 
 @pytest.fixture
 def journal(pytester, run_zephyr):
-    """Return the journal of a run that was not pushed, with an attachment."""
+    """Return the journal of a run that was not pushed, with a file of its test."""
     pytester.makepyfile(SUITE)
     (journal,) = run_zephyr("--zephyr-push=never").journals
     return journal
@@ -44,8 +44,8 @@ def test_a_waiting_journal_is_listed_with_the_command_that_sends_it(
     assert read_states(run_command("journals").out) == ["delivered"]
 
 
-def test_a_copy_with_a_dot_in_its_name_is_a_journal_of_its_own(run_command, journal):
-    """Only the file of a worker, whose journal is beside it, is a part of that."""
+def test_a_journal_with_a_dot_in_its_name_is_listed(run_command, journal):
+    """The file of a worker also has one, but belongs to the journal beside it."""
     journal.rename(journal.with_name("first.copy.jsonl"))
 
     assert read_states(run_command("journals").out) == ["waiting"]
@@ -72,13 +72,13 @@ def test_a_dry_run_and_a_file_that_cannot_be_read_are_told_apart(
     assert "is not a journal: its first line is not a header." in listed
 
 
-def test_a_directory_without_journals_says_so(run_command, pytester):
+def test_a_missing_directory_of_journals_is_a_message(run_command, pytester):
     ran = run_command("journals")
 
     assert (ran.ret, ran.out) == (0, "no journals in .zephyr\n")
 
 
-def test_a_discarded_journal_is_gone_with_its_attachments(run_command, journal):
+def test_a_discarded_journal_is_gone_with_its_files(run_command, journal):
     for path in journal.parent.rglob("*"):
         # A new file is not removed, because a running session may be about to name it.
         os.utime(path, (0, 0))
@@ -108,7 +108,7 @@ def test_nothing_is_discarded_if_one_of_the_journals_does_not_exist(
 
 
 def test_a_journal_that_cannot_be_removed_is_reported(run_command, journal):
-    """Nothing can unlink the file of a worker, because it is a directory."""
+    """A directory has the name of the file of a worker, so it cannot be unlinked."""
     part = journal.with_suffix(".gw0.jsonl")
     part.mkdir()
     ran = run_command("journals", "--discard", journal)

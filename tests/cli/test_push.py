@@ -427,7 +427,7 @@ def test_each_push_warns_if_certificates_are_not_checked(push, journal, monkeypa
 def test_a_console_of_another_encoding_does_not_end_a_push(
     pytester, run_zephyr, monkeypatch
 ):
-    """Characters that it cannot show are escaped."""
+    """Characters that it cannot show are escaped. Test case 999 does not exist."""
     pytester.makepyfile(
         "import pytest\n@pytest.mark.zephyr(999)\ndef test_größe(): pass\n"
     )
@@ -658,7 +658,7 @@ def test_the_printed_command_replaces_typos_that_were_fixed_since_the_run(
 def test_a_placeholder_in_a_current_name_has_the_build_of_the_journal(
     pytester, run_zephyr, push, run_shown_command, target, monkeypatch
 ):
-    """The same name is no difference, and another one is in the command as it is."""
+    """An equal name is not reported; a different one is in the command, filled."""
     monkeypatch.delenv("ZEPHYR_PHASE")
     monkeypatch.setenv("ZEPHYR_BUILD", "1")
     names = "[pytest]\nzephyr_project = Payments\nzephyr_release = name:1.0\n"
@@ -768,7 +768,7 @@ def test_a_printed_command_finds_the_settings_of_its_run(
 
 
 def test_a_line_that_cannot_be_read_is_reported(push, journal, target):
-    """Only failures are sent, because it may be about any test; the rest is refused."""
+    """Only failures are sent, because the line may be about any test."""
     lines = journal.read_bytes().splitlines(keepends=True)
     index = next(n for n, line in enumerate(lines) if b'"report"' in line)
     lines[index] = lines[index][:20] + b"\n"

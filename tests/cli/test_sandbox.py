@@ -92,8 +92,8 @@ def test_the_database_is_for_its_owner_and_not_for_git(
     """The database has credentials. An existing directory gets no ``.gitignore``."""
     assert "Zephyr sandbox at" in start_and_stop(*args, cwd=tmp_path)[0]
 
-    for path in tmp_path.glob(f"{database}*"):
-        assert path.stat().st_mode & 0o077 == 0
+    modes = {path.stat().st_mode & 0o077 for path in tmp_path.glob(f"{database}*")}
+    assert modes == {0}
     directories = {path.parent.name for path in tmp_path.rglob(".gitignore")}
     assert directories == ({ignored} if ignored else set())
 
@@ -211,7 +211,7 @@ def test_an_invalid_port_is_refused(run_command, port):
     assert f"invalid port '{port}': use a number from 0 to 65535" in ran.err
 
 
-def test_a_file_that_is_not_a_database_is_refused(run_command, monkeypatch, tmp_path):
+def test_a_path_that_is_not_a_database_is_refused(run_command, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     Path("a.txt").write_text("Not a database, but a text that is long enough.", "utf-8")
 
@@ -227,7 +227,7 @@ def test_a_file_that_is_not_a_database_is_refused(run_command, monkeypatch, tmp_
     [
         pytest.param("ALTER TABLE release DROP COLUMN description", id="older"),
         pytest.param("ALTER TABLE release ADD COLUMN colour TEXT", id="newer"),
-        pytest.param("CREATE TABLE bookmark (title TEXT)", id="of another program"),
+        pytest.param("CREATE TABLE bookmark (title TEXT)", id="with another table"),
     ],
 )
 def test_a_database_of_another_version_is_refused(

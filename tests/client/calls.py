@@ -1,4 +1,4 @@
-"""Pushes and requests of tests of the client, and secrets that must not be shown."""
+"""Pushes and requests for tests of the client, and secrets that must not be shown."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def push_nodes(
     memory: Memory | None = None,
     progress: Callable[..., None] = lambda *_progress: None,
 ) -> Delivery:
-    """Push *nodes* with a new client, as each run does."""
+    """Push *nodes* with a client of its own."""
     with Client(settings) as client:
         merged = MergedResults(list(nodes))
         return push(merged, client, settings, memory or Memory(), progress)
@@ -67,7 +67,10 @@ def send_read(transport: Transport) -> object:
 
 
 def send_write(transport: Transport, target: Any = None, body: object = None) -> object:
-    """Give case 101 of *target* the status Pass; without a target, send *body*."""
+    """Give case 101 of *target* the status Pass.
+
+    Without a target, send *body*, by default an empty list.
+    """
     if target is not None:
         tester = target.sandbox.store.user.id
         execution = target.execution(101).id
@@ -90,7 +93,7 @@ def visible_text(error: BaseException, *, with_locals: bool = True) -> str:
 
 
 def with_proxy_password(url: str) -> str:
-    """Return the address of a proxy with a user name and `PROXY_PASSWORD`."""
+    """Return *url*, the address of a proxy, with a user name and `PROXY_PASSWORD`."""
     return url.replace("//", f"//mallory:{PROXY_PASSWORD}@")
 
 

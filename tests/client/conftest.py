@@ -1,4 +1,4 @@
-"""Fixtures: settings, and clients that are logged in."""
+"""Fixtures: settings, clients with a credential, spent time budgets, and a CA file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from tests.conftest import SandboxTarget
 def make_settings(target: SandboxTarget) -> Callable[..., Settings]:
     """Return a function that makes settings for the sandbox and phase of *target*.
 
-    A keyword is an option as a user would write it; `None` removes one.
+    *token* defaults to that of the sandbox. Each other keyword is an option as a user
+    would write it; `None` removes it.
     """
 
     def make(token: str | None = None, **options: Any) -> Settings:

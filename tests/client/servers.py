@@ -227,8 +227,8 @@ class ConnectProxy(LocalServer):
     def handle(
         self, request: Request, connection: socketserver.StreamRequestHandler
     ) -> None:
-        login = request.headers.get("proxy-authorization")
-        if self._expected not in {None, login}:
+        header = request.headers.get("proxy-authorization")
+        if self._expected not in {None, header}:
             connection.wfile.write(answer(status=407, content_type="text/html"))
             return
         self.tunnels.append(request.target)

@@ -1,4 +1,4 @@
-"""Auth objects, each applied to a prepared request without a server."""
+"""Auth objects: what they add to a request, how long a login lasts, what they hide."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ from tests.client.servers import answer
 from tests.client.servers import Request
 from tests.client.servers import ScriptedServer
 from tests.client.servers import settings_for
+from tests.conftest import CASES
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def client_of(
 ) -> Callable[..., tuple[Client, ScriptedServer]]:
     """Return a function that starts a server and a client of it.
 
-    *response* is the JSON of each answer, or a function of the request.
+    *response* is the JSON of each answer, or a function that answers a request.
     """
 
     def start(response: Any) -> tuple[Client, ScriptedServer]:
@@ -90,7 +91,7 @@ def execution_ids(client: Client) -> list[int]:
     return [each.id for each in client.executions(7)]
 
 
-# The sandbox, call by call
+# Single calls
 
 
 def test_current_user_is_the_owner_of_the_token(target, client):
@@ -111,13 +112,13 @@ def test_statuses_are_those_of_the_server(target, client):
 
 def test_projects_releases_cycles_and_phases_are_listed(target, client):
     (project,) = client.projects()
-    listed = client.releases(target.project)
+    releases = client.releases(target.project)
     (cycle,) = client.cycles(target.release)
     (phase,) = cycle.phases
 
     assert (project.id, project.name) == (target.project, "Payments")
-    assert (target.release, "1.0") in [(each.id, each.name) for each in listed]
-    assert [each.hidden for each in listed].count(True) == 1
+    assert (target.release, "1.0") in [(each.id, each.name) for each in releases]
+    assert [each.hidden for each in releases].count(True) == 1
     assert (cycle.id, cycle.name, cycle.release) == (
         target.cycle, "Nightly", target.release
     )  # fmt: skip
@@ -171,7 +172,7 @@ def test_execute_writes_status_notes_and_times(target, client):
     assert [(each.id, each.status_id) for each in written] == [(before.id, "2")]
 
 
-def test_execute_leaves_notes_that_are_not_given(target, client):
+def test_execute_without_notes_keeps_those_of_the_execution(target, client):
     """The server fails on a null, so the request has no notes at all."""
     tester = client.current_user().id
     execution = target.execution(101).id
@@ -204,6 +205,7 @@ def test_execute_one_writes_one_execution(target, client, notes):
     now = target.execution(101)
     assert (now.status, now.actual_time, now.result_count) == ("4", 90, 1)
     assert (now.comment or None) == (notes or None)
+    assert target.statuses() == {**dict.fromkeys(CASES), 101: "4"}
 
 
 def test_execute_one_uses_post_where_put_is_not_allowed(client_of):
@@ -308,7 +310,7 @@ def test_a_result_size_of_zero_is_ignored(target, client):
 
 
 @pytest.mark.parametrize("size", [None, "many", 10**9, -1])
-def test_any_other_result_size_is_ignored(client_of, size):
+def test_other_wrong_result_sizes_are_ignored(client_of, size):
     rows = [execution_row(1), execution_row(2)]
     client, server = client_of({"results": rows, "resultSize": size})
 
@@ -357,7 +359,7 @@ def test_rows_that_do_not_say_their_phase_are_refused(client_of):
         execution_ids(client)
 
 
-def test_ids_as_digits_are_numbers(client_of):
+def test_ids_are_read_from_numbers_and_digits(client_of):
     row = execution_row(1, tcrTreeTestcase={"testcase": {"testcaseId": "101"}})
     client, _ = client_of([{**row, "id": "1", "cyclePhaseId": "7", "status": 2}])
 
@@ -471,7 +473,7 @@ def test_an_empty_body_is_not_an_empty_list(client_of):
     ("payload", "name"),
     [
         ({"id": "7", "fullName": "Ada L.", "username": "ada"}, "Ada L."),
-        ({"id": 7, "fullName": None, "username": "ada"}, "ada"),
+        ({"id": 7, "fullName": None, "username": "ada", "loginName": "al"}, "ada"),
         ({"id": 7, "loginName": "al"}, "al"),
         ({"id": 7}, "user 7"),
     ],
@@ -512,9 +514,7 @@ def test_statuses_are_read_in_every_format(client_of, value):
 @pytest.mark.parametrize(
     "first", [{}, {"name": "other", "value": "[]"}, [], 400, 404], ids=repr
 )
-def test_statuses_are_read_from_a_second_address_if_the_first_has_none(
-    client_of, first
-):
+def test_statuses_are_read_from_a_second_path_if_the_first_has_none(client_of, first):
     """Version 4 of the API lists all preferences of the system."""
 
     def respond(request: Request) -> bytes:
@@ -592,7 +592,15 @@ def test_bulk_rows_have_required_fields_and_no_null(client_of):
         "changedOn": 17,
         "changeBy": 7,
     }
-    assert second["notes"] == "why"
+    assert second == {
+        **first,
+        "rtsId": 6,
+        "status": "2",
+        "actualTime": 91,
+        "executedOn": 18,
+        "changedOn": 18,
+        "notes": "why",
+    }
 
 
 def test_execute_status_sends_a_field_as_the_api_misspells_it(client_of):

@@ -400,7 +400,7 @@ def test_a_proxy_that_rejects_the_login_is_named_without_its_password(
     assert tls_sandbox.requests == []
 
 
-def test_a_proxy_for_plain_http_that_rejects_the_login_is_named(start_server, connect):
+def test_a_proxy_for_plain_http_that_requires_a_login_is_named(start_server, connect):
     server = start_server(lambda _request: answer(status=407))
     settings = settings_for(TOKEN, url="http://zephyr.example", proxy=server.url)
 
@@ -411,7 +411,7 @@ def test_a_proxy_for_plain_http_that_rejects_the_login_is_named(start_server, co
         send_read(connect(settings))
 
 
-# Certificates in a directory; certificates and keys that cannot be used
+# A directory of authorities, and failures of TLS
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl rehash")
@@ -448,7 +448,7 @@ def test_an_unusable_client_certificate_is_not_tried_again(
     defect,
     files,
 ):
-    """OpenSSL does not prompt for a pass phrase, which would block the run."""
+    """OpenSSL does not prompt for the pass phrase of an encrypted key."""
     issued = certificate_authority.issue_cert("ada@example.com")
     chain, key = issued.cert_chain_pems[0].bytes(), issued.private_key_pem.bytes()
     if defect == "another key":

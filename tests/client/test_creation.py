@@ -1,4 +1,4 @@
-"""Creating targets and test cases while another job does the same; finding cases."""
+"""Creating targets and test cases, also while another job does; finding test cases."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NAMES = {
 
 
 class LateTargetClient(Client):
-    """A client that calls *rival*, another job, just before it creates something."""
+    """A client that calls *rival*, another job, just before it creates a place."""
 
     rival: Any
 
@@ -44,7 +44,7 @@ class LateTargetClient(Client):
 
 
 class LateCaseClient(Client):
-    """A client that calls *rival*, another job, just before it creates something.
+    """A client that calls *rival*, another job, before it creates a folder or cases.
 
     *contested* says what the other job creates, too. Unless the client *can_delete*,
     deletions of test cases are refused.
@@ -71,18 +71,19 @@ class LateCaseClient(Client):
 
 @pytest.fixture
 def creator(target, make_settings, connect):
-    """Return a function that creates a test case while another job does the same.
+    """Return a function that creates a test case while another job creates *contested*.
 
-    It returns the names of the folders, the ids of the cases in them, the id of the case
-    that is used, and the remarks.
+    With *is_used*, a duplicate of ours is in the phase, so that it must stay. The
+    function returns the names of the folders, the ids of the test cases in them, the id
+    of the test case that we use, and the remarks.
     """
-    options = make_settings(unmapped="create", create="execution")
-    client = connect(options, LateCaseClient)
+    settings = make_settings(unmapped="create", create="execution")
+    client = connect(settings, LateCaseClient)
     new = NewCase("pay", "test_pay::test_card", "pay/test_pay.py::test_card")
 
     def rival(kind: str, *args: Any) -> None:
         if kind == client.contested:
-            other_job = connect(options)
+            other_job = connect(settings)
             if kind == "cases":
                 other_job.create_cases(args[0])
             elif args[0] == "Automation":
@@ -114,7 +115,7 @@ def creator(target, make_settings, connect):
 
 @pytest.mark.parametrize("contested", ["folder", "cases", "neither"])
 def test_two_jobs_that_create_a_test_case_share_one(creator, contested):
-    """Both jobs use the folder and the test case with the lowest id."""
+    """Duplicates of ours are removed."""
     names, cases, chosen, remarks = creator(contested)
 
     assert names == ["Automation", "pay"]
@@ -142,24 +143,27 @@ def test_two_jobs_that_create_a_target_share_the_lowest_id(
     target, make_settings, connect, contested
 ):
     store = target.sandbox.store
-    options = make_settings(**NAMES)
-    client = connect(options, LateTargetClient)
+    settings = make_settings(**NAMES)
+    client = connect(settings, LateTargetClient)
+    rival_ids = {}
 
     def rival(kind: str, cycle: int = 0) -> None:
         if kind == contested == "cycle":
-            store.add_cycle(target.release, "Build 7")
+            rival_ids[kind] = store.add_cycle(target.release, "Build 7")
         elif kind == contested == "phase":
-            store.add_phase(cycle, "Regression")
+            rival_ids[kind] = store.add_phase(cycle, "Regression")
 
     client.rival = rival
-    creator = TargetCreator(client, options, find_target(client, options), Creations())
+    found = find_target(client, settings)
+    creator = TargetCreator(client, settings, found, Creations())
     created = creator.create()
 
     (cycle,) = [c for c in store.cycles(target.release) if c.name == "Build 7"]
     (phase,) = store.phases(cycle.id)
     assert created.cycle is not None
     assert created.phase is not None
-    assert (created.cycle.id, created.phase.id) == (cycle.id, phase.id)
+    ids = {"cycle": created.cycle.id, "phase": created.phase.id}
+    assert ids == {"cycle": cycle.id, "phase": phase.id, **rival_ids}
     assert creator.contested == (contested == "phase")
 
 
@@ -169,9 +173,10 @@ def test_an_unanswered_creation_leaves_one_cycle_and_phase(
     target, make_settings, connect, kind, path
 ):
     target.sandbox.faults.add(Fault("POST", f"*{path}", kind=kind, seconds=0.1))
-    options = make_settings(**NAMES, retries="0")
-    client = connect(options)
-    TargetCreator(client, options, find_target(client, options), Creations()).create()
+    settings = make_settings(**NAMES, retries="0")
+    client = connect(settings)
+    found = find_target(client, settings)
+    TargetCreator(client, settings, found, Creations()).create()
 
     cycles = target.sandbox.store.cycles(target.release)
     (cycle,) = [each for each in cycles if each.name == "Build 7"]
@@ -215,7 +220,7 @@ def test_cases_that_are_only_in_another_release_are_found(target, client):
     assert not lookup.uncertain
 
 
-def test_a_search_asks_for_100_ids_at_a_time(target, client):
+def test_a_search_asks_for_at_most_100_ids_at_a_time(target, client):
     for case in range(1000, 1250):
         target.sandbox.store.add_case(target.release, testcase_id=case)
     before = len(target.sandbox.requests)
@@ -247,7 +252,7 @@ def test_many_alt_ids_are_found_with_fewer_requests(target, client):
     assert len(target.sandbox.requests) - before < 40
 
 
-def test_a_shared_one_of_many_alt_ids_is_ambiguous(target, client):
+def test_among_many_alt_ids_a_shared_one_is_ambiguous(target, client):
     store = target.sandbox.store
     for number in range(30):
         store.add_case(target.release, alt=f"A-{number}")

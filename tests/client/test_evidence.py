@@ -82,7 +82,7 @@ class RecordedRun:
         return RecordedRun(self.path.with_name(f"{name}.jsonl"), self.settings)
 
     def copy(self) -> RecordedRun:
-        """Return a run with a copy of the journal and the attachments."""
+        """Return a run with a copy of the journal and its files."""
         directory = self.path.parent.with_name("copied")
         shutil.copytree(self.path.parent, directory)
         return RecordedRun(directory / self.path.name, self.settings)
@@ -139,7 +139,7 @@ def test_any_name_arrives_as_it_is(target, recorded_run, name):
 
 
 def test_requests_are_split_at_about_one_megabyte(target, recorded_run):
-    """Nine files of 300 KB and one of 2 MB need four requests."""
+    """Nine files of 300 KB and one of 2 MB need four requests of each kind."""
     for case in (101, 102, 103):
         files = [
             recorded_run.file(f"{n}.bin", bytes([case, n]) * 150_000) for n in range(3)
@@ -155,7 +155,10 @@ def test_requests_are_split_at_about_one_megabyte(target, recorded_run):
 
 
 def test_two_files_with_one_name_are_both_attached(target, recorded_run):
-    """For example, each parameter of a test takes a screenshot."""
+    """For example, each case of a parametrized test takes a screenshot.
+
+    The third file here is equal to the first, so it is not attached again.
+    """
     for n in range(3):
         shot = recorded_run.file("shot.png", b"%d" % (n % 2))
         recorded_run.add_test(101, shot, nodeid=f"test_a.py::test[{n}]")
@@ -261,7 +264,7 @@ def test_an_unanswered_push_of_files_is_finished_by_the_next(
 
 
 @pytest.mark.parametrize("kind", ["cut_before", "cut_after"])
-def test_a_file_of_an_older_run_does_not_count(target, recorded_run, kind):
+def test_a_file_of_an_older_run_does_not_count_as_sent(target, recorded_run, kind):
     """Name and size are equal, so the push compares the contents."""
     recorded_run.add_test(101, recorded_run.file("out.txt", b"old"))
     assert recorded_run.push().complete
@@ -278,7 +281,10 @@ def test_a_file_of_an_older_run_does_not_count(target, recorded_run, kind):
 def test_the_next_push_compares_contents_or_the_number_of_files(
     target, recorded_run, kind, can_download
 ):
-    """The first push gets no answer and no list, but notes how many files there were."""
+    """The first push of the later run notes how many files the execution has.
+
+    Then it gets no answer to its write, and no second list of the files.
+    """
     recorded_run.add_test(101, recorded_run.file("out.txt", b"old"))
     recorded_run.push()
     later = recorded_run.another_run("later")
@@ -336,7 +342,8 @@ def test_an_attachment_that_cannot_be_downloaded_does_not_count_as_equal(
     )
     for number, run in enumerate((first, second)):
         run.add_test(101, run.file("a.png", b"a"), at=ENDED_MS + number)
-        run.push(retries=0)
+    assert first.push(retries=0).complete
+    assert second.push(retries=0).complete == (kind == "status")
     target.sandbox.faults.clear()
 
     assert second.push().complete
@@ -381,7 +388,7 @@ def test_a_copy_of_a_journal_attaches_nothing_twice(
 def test_a_pending_file_is_sent_although_one_with_its_name_and_size_is_attached(
     target, recorded_run, expire_deadlines_when
 ):
-    """An older run attached another content."""
+    """An older run attached a file with other content."""
     recorded_run.add_test(101, recorded_run.file("a.png", b"a"))
     recorded_run.push()
     later = recorded_run.another_run("later")
@@ -527,7 +534,9 @@ def first_steps(*outcomes: str) -> list[Step]:
     ]
 
 
-def test_step_results_of_all_cases_are_one_write(target_with_steps, recorded_run):
+def test_step_results_of_all_cases_are_written_in_one_request(
+    target_with_steps, recorded_run
+):
     recorded_run.add_test(7, *first_steps("passed", "failed"))
     recorded_run.add_test(8, *first_steps("passed", "skipped", "passed"))
     recorded_run.add_test(101)
@@ -552,6 +561,7 @@ def test_an_unanswered_write_of_steps_is_repeated(
 
     assert recorded_run.push().complete
     assert target_with_steps.execution(7).steps == {1: ("1", None)}
+    assert target_with_steps.count_requests(SAVE) == 2
 
 
 @pytest.mark.parametrize("path", [SAVE, ATTACH], ids=["steps", "files"])
@@ -612,7 +622,7 @@ def test_results_are_delivered_if_steps_cannot_be_read_now(
 def test_results_are_delivered_if_the_steps_of_a_case_cannot_be_read(
     target_with_steps, recorded_run
 ):
-    """The steps are attached in a file, and the reason is reported."""
+    """The steps are attached in a file instead of added to the notes, and reported."""
     recorded_run.add_test(7, *first_steps("passed"))
     recorded_run.add_test(8, *first_steps("passed"))
     target_with_steps.sandbox.faults.add(Fault("GET", "*/teststep", status=400))
@@ -628,9 +638,7 @@ def test_results_are_delivered_if_the_steps_of_a_case_cannot_be_read(
     assert (
         "passed open" in contents_of(target_with_steps, noted, "notes.txt")[0].decode()
     )
-    assert not target_with_steps.execution(noted).comment, (
-        "the steps of the case are not known"
-    )
+    assert not target_with_steps.execution(noted).comment
 
 
 def test_a_refused_step_is_named_and_the_others_are_written(
@@ -668,10 +676,10 @@ def test_a_refused_step_is_named_and_the_others_are_written(
     ],
     ids=["left out", "other status", "empty list", "ids only", "other ids", "no list"],
 )
-def test_statuses_of_steps_in_the_answer_are_compared(
+def test_statuses_of_steps_in_the_answer_are_compared_with_those_sent(
     target_with_steps, recorded_run, body, refused, reason
 ):
-    """An answer that does not list the steps is not compared."""
+    """An answer is not compared if it has no list, or only rows of other steps."""
     recorded_run.add_test(7, *first_steps("passed", "passed"))
     execution = target_with_steps.execution(7).id
     if isinstance(body, list):
@@ -693,7 +701,7 @@ def test_statuses_of_steps_in_the_answer_are_compared(
 def test_results_are_delivered_if_a_read_of_steps_hangs(
     target_with_steps, recorded_run
 ):
-    """Reading steps may take a part of the time budget; a later push writes the results."""
+    """Reading steps takes a part of the time budget; the next push sends the rest."""
     recorded_run.add_test(7, Step(1, "open", outcome="passed"), Step(2, "dance"))
     recorded_run.add_test(8, *first_steps("passed"))
     hang = Fault("GET", "*/teststep", kind="hang", seconds=3600, times=None)

@@ -1,4 +1,4 @@
-"""Finding a phase: its requests, and the messages for unknown names."""
+"""Finding a phase by names or ids: the requests, and the messages if it fails."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from tests.conftest import SandboxTarget
 
 @pytest.fixture
 def find(target: SandboxTarget) -> Callable[..., Target]:
-    """Return a function that finds the target of options as a user would write them."""
+    """Return a function that finds the target of *options*, as a user writes them."""
 
-    def find(**places: Any) -> Target:
-        settings = settings_for(target.sandbox.token, url=target.sandbox.url, **places)
+    def find(**options: Any) -> Target:
+        settings = settings_for(target.sandbox.token, url=target.sandbox.url, **options)
         settings.require_server()
         with Client(settings) as client:
             return find_target(client, settings)
@@ -33,7 +33,7 @@ def find(target: SandboxTarget) -> Callable[..., Target]:
 
 
 def phase_of(target: Target) -> int:
-    """Return the id of a phase that exists."""
+    """Return the id of the phase of *target*, which must exist."""
     assert target.phase is not None
     return target.phase.id
 
@@ -80,7 +80,9 @@ def test_a_phase_is_found_by_names_and_ids_with_few_requests(
     assert len(target.sandbox.requests) == calls
 
 
-def test_the_path_has_the_names_of_the_places(target, find):
+def test_the_path_has_the_name_of_each_place_or_its_id_if_no_name_is_known(
+    target, find
+):
     assert find(**NAMES).path == "Payments > 1.0 > Nightly > Smoke"
     ids = {name: str(getattr(target, name)) for name in NAMES}
     assert find(**ids).path == f"id {target.project} > 1.0 > Nightly > Smoke"
@@ -178,7 +180,7 @@ def test_a_cycle_without_phases_is_reported(target, find):
         find(**{**NAMES, "cycle": "Empty"})
 
 
-def test_an_id_that_is_not_in_the_list_is_reported(target, find):
+def test_a_cycle_id_that_is_not_in_the_release_is_reported(target, find):
     with pytest.raises(TargetNotFound) as caught:
         find(release=target.release, cycle="999999", phase="Smoke")
 
@@ -198,6 +200,8 @@ def test_an_id_that_is_not_in_the_list_is_reported(target, find):
     ids=["cycle", "cycle, phase id", "release", "release, phase id"],
 )
 def test_an_unknown_id_is_not_confused_with_a_broken_server(target, find, wrong, kind):
+    """4001 is the id of phase Smoke, which is in cycle Nightly."""
+    assert target.phase == 4001
     with pytest.raises(TargetNotFound) as caught:
         find(**wrong)
 
@@ -319,7 +323,7 @@ def other_places(target: SandboxTarget) -> dict[str, int]:
 def test_places_that_do_not_fit_together_are_reported(
     target, find, other_places, places, message, create
 ):
-    """A wrong name next to a phase id is an error, also with zephyr_create."""
+    """A phase id is always among them, and zephyr_create creates nothing."""
     ids = {**other_places, "nightly": target.cycle}
     unfilled = {**NAMES, "phase": str(target.phase), **places}
     filled = {name: text and text.format(**ids) for name, text in unfilled.items()}
@@ -443,7 +447,7 @@ def test_a_number_is_a_name_only_with_a_prefix(target, find):
             find(**places, phase=number)
 
 
-def test_a_name_that_begins_like_an_id_is_a_name(target, find):
+def test_a_name_may_itself_begin_with_a_prefix(target, find):
     phase = target.sandbox.store.add_phase(target.cycle, "name:id:7")
 
     assert find(cycle=target.cycle, phase="name:name:id:7").phase.id == phase

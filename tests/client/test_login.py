@@ -145,7 +145,7 @@ def test_a_wrong_password_is_tried_once(target, make_password_settings, connect)
     )
 
 
-def test_a_password_that_changes_during_a_run_is_reported(
+def test_a_password_that_changes_after_the_first_login_is_reported(
     target, make_password_settings, connect
 ):
     """The cookie expires, and the new login is refused."""
@@ -213,7 +213,7 @@ def test_a_missing_permission_is_reported_with_the_message_of_the_server(
 
 @pytest.fixture
 def netrc(tmp_path, monkeypatch):
-    """A home directory with a netrc file that has a login for the server."""
+    """Set the home directory to one whose netrc file has a login for the server."""
     path = tmp_path / ".netrc"
     path.write_text("machine 127.0.0.1 login mallory password n3trc\n")
     path.chmod(0o600)

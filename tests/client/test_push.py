@@ -161,13 +161,13 @@ def test_a_result_is_written_to_its_execution(target, deliver):
 
     assert delivery.complete
     assert len(delivery.changes.reported) == 2
-    passed, failure = target.execution(101), target.execution(102)
+    passed, failed = target.execution(101), target.execution(102)
     assert (passed.status, passed.comment, passed.actual_time) == ("1", None, 1500)
-    assert (failure.status, failure.actual_time) == ("2", 90)
-    assert without_tag(failure.comment) == (
+    assert (failed.status, failed.actual_time) == ("2", 90)
+    assert without_tag(failed.comment) == (
         "failed test_a.py::test_102 (0.09 s)\n\nassert 1 == 2\n    assert 1 == 2"
     )
-    assert passed.executed_on == failure.executed_on == ENDED_MS
+    assert passed.executed_on == failed.executed_on == ENDED_MS
     assert passed.executed_by == target.sandbox.store.user.id
     assert delivery.snapshot is not None
     assert delivery.snapshot.user.name == "Test Manager"
@@ -198,7 +198,7 @@ def test_three_hundred_results_need_four_requests(target, deliver):
     assert len(target.sandbox.requests) == 4
 
 
-def test_three_hundred_results_and_names_need_seven_requests(
+def test_three_hundred_results_for_a_phase_by_name_need_seven_requests(
     target, make_settings, deliver
 ):
     target.sandbox.store.schedule_all(target.phase, range(1001, 1301))
@@ -418,7 +418,7 @@ def test_every_result_is_refused_if_the_server_has_no_call_for_writing(target, d
     } == {True}
 
 
-# Writes whose outcome is not known
+# Writes that may have been carried out
 
 
 WRITE_FAULTS = [
@@ -474,7 +474,7 @@ def test_a_fault_of_the_second_batch_does_not_affect_the_others(
 
 
 def test_a_result_that_was_there_before_is_not_taken_for_a_new_one(target, deliver):
-    """The execution had the same status before, so the lost write is sent again."""
+    """A lost write is sent again, though the execution already has the same status."""
     deliver(nodes_of(CASES))
     target.sandbox.faults.add(Fault("PUT", BULK, kind="cut_before"))
 
@@ -521,10 +521,10 @@ def test_results_are_kept_if_an_unanswered_write_cannot_be_read_back(target, del
     [("cut_after", 0), ("cut_before", 1)],
     ids=["written", "lost"],
 )
-def test_the_next_push_decides_unanswered_results_of_an_earlier_one(
+def test_the_next_push_finds_out_whether_an_unanswered_write_was_carried_out(
     target, deliver, kind, more_writes
 ):
-    """The journal has the earlier state of the execution, to compare with."""
+    """The journal has the state of each execution before the write, to compare with."""
     target.sandbox.faults.add(Fault("PUT", BULK, kind=kind))
     target.sandbox.faults.add(Fault("GET", LIST, status=500, times=None, after=1))
     journal = JournalMemory()
@@ -849,7 +849,7 @@ def test_a_result_with_a_status_that_the_server_refuses_is_named(target, deliver
 def test_the_writer_gives_up_on_a_server_that_refuses_everything(
     target_120, deliver, status, bulk
 ):
-    """The number of requests is limited, for any number of results."""
+    """It sends fewer requests than there are results."""
     if not bulk:
         target_120.sandbox.faults.add(Fault("PUT", BULK, kind="missing", times=None))
     target_120.sandbox.faults.add(Fault("PUT", status=status, times=None))

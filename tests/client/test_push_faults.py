@@ -1,4 +1,4 @@
-"""A push with a fault at one of its calls: no result is lost or doubled."""
+"""A push with a fault at one of its calls: no result is lost, and few are doubled."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ from tests.conftest import CASES
 from tests.conftest import SandboxTarget
 
 
-#: The calls of a push that logs in for a cookie and finds its phase by names.
+#: The faults that match the calls of a push, which logs in for a cookie and finds its
+#: phase by names.
 CALLS = {
     "login": Fault("GET", "/latest/manifest"),
     "user": Fault("GET", "/user/current"),
@@ -66,7 +67,7 @@ FAULTS = {
     "cookies expired": Fault(kind="expire_cookie"),
 }
 
-#: Faults that only a time limit ends, or after which a write is waited for.
+#: Faults that take long, or after which a push waits, unless its time limits are low.
 SLOW_FAULTS = {"hang", "hang after", "latency", "504", "late 504"}
 
 #: Answers which wrongly say that a write was not carried out, so that it is repeated.
@@ -130,10 +131,10 @@ def push(
     return call
 
 
-#: Calls that are not plain reads.
+#: The calls to test with all faults; the others are plain reads.
 SPECIAL_CALLS = ("login", "user", "write")
 
-#: The faults to test with plain reads, one of each kind.
+#: The faults to test with plain reads, at least one of each kind.
 READ_FAULTS = (
     *("400", "401", "403", "404", "429", "500", "503", "late 500"),
     *("web page", "cut after", "hang", "truncated", "empty body", "all rows left out"),
@@ -159,7 +160,10 @@ CALLS_WITH_FAULTS = [
 def test_nothing_is_lost_or_doubled_after_a_fault(
     target, push, journal, monkeypatch, call, fault, times
 ):
-    """A push without the fault sends the rest; only after a false refusal some twice."""
+    """The next push, without the fault, sends the rest.
+
+    Only after `FALSE_REFUSALS` may executions have more than one result.
+    """
     where = CALLS[call]
     target.sandbox.faults.add(
         replace(FAULTS[fault], method=where.method, path=where.path, times=times)

@@ -52,7 +52,7 @@ def transport(
     return connect(make_settings())
 
 
-# Repeats
+# Repeated calls, and errors after the last try
 
 
 def test_a_server_that_hangs_is_abandoned_after_the_timeout(
@@ -181,7 +181,7 @@ def test_retry_after_decides_the_pause(
         pytest.param(lambda: formatdate(time.time() + 3600, usegmt=True), id="a date"),
     ],
 )
-def test_a_retry_after_the_deadline_is_not_waited_for(
+def test_a_pause_beyond_the_deadline_is_not_waited_for(
     target, make_settings, connect, pauses, header
 ):
     """The message has the seconds, so that users know when to send the journal."""
@@ -236,7 +236,9 @@ def test_a_write_answered_429_or_503_is_repeated(target, transport, status):
         ),
     ],
 )
-def test_a_write_with_an_unknown_outcome_is_sent_once(target, transport, fault, error):
+def test_a_write_that_may_have_been_carried_out_is_sent_once(
+    target, transport, fault, error
+):
     target.sandbox.faults.add(fault)
 
     with pytest.raises(error, match=r"PUT execution/bulk/execute") as caught:
@@ -263,7 +265,7 @@ def test_a_write_without_an_answer_may_have_happened(
     )
 
 
-def test_a_write_to_a_refused_connection_is_repeated(connect_to, pauses):
+def test_a_write_is_repeated_if_the_connection_is_refused(connect_to, pauses):
     """A refused connection means that the server got nothing."""
     port = unused_port()
 
@@ -490,7 +492,7 @@ def test_204_is_a_good_answer(start_server, connect_to):
     assert send_write(connect_to(server.url)) is None
 
 
-def test_json_with_the_type_of_text_is_read(start_server, connect_to):
+def test_json_with_the_content_type_of_text_is_read(start_server, connect_to):
     server = start_server(lambda _request: answer({"id": 7}, content_type="text/plain"))
 
     assert send_read(connect_to(server.url)) == {"id": 7}
@@ -588,7 +590,7 @@ def test_a_server_message_becomes_one_short_line(start_server, connect_to, body)
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("call", [send_read, send_write], ids=["read", "write"])
-def test_redirects_to_another_host_are_not_followed(
+def test_redirects_to_another_server_are_not_followed(
     start_server, connect_to, status, call
 ):
     other = start_server(lambda _request: answer({"id": 1}))
@@ -627,7 +629,9 @@ def test_a_redirect_is_reported_with_advice(target, transport):
     ["", "http://[half", "//", "http://host:port/", "\xff\xfe", "/login"],
     ids=["none", "half an IPv6 host", "no host", "bad port", "bytes", "path only"],
 )
-def test_a_redirect_to_a_bad_address_is_reported(start_server, connect_to, location):
+def test_a_redirect_without_a_usable_address_is_reported(
+    start_server, connect_to, location
+):
     server = start_server(lambda _request: answer(status=302, Location=location))
 
     with pytest.raises(ZephyrRefused, match="answered 302 to"):
