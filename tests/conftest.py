@@ -84,7 +84,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @dataclass(frozen=True)
 class SandboxTarget:
-    """The ids of a phase and of all above it, and the sandbox that has them."""
+    """The ids of a phase and of the places above it, and the sandbox that has them."""
 
     sandbox: Sandbox
     project: int
@@ -250,6 +250,7 @@ class SenderThread:
 
     def _run(self) -> None:
         with suppress(OSError), self._requests, self._answers:
+            # The first line tells a process how to start.
             self._requests.readline()
             serve(iter(self._requests.readline, b""), self._send)
 

@@ -18,7 +18,7 @@ MAX_LINE_CHARACTERS = 2000
 
 
 def shorten(text: str) -> str:
-    """Return *text* with the middle left out, and the middle of long lines, too."""
+    """Return *text* without its middle if it is long, and long lines without theirs."""
     lines = text.splitlines()
     if len(lines) > MAX_LINES:
         left_out = f"[{len(lines) - MAX_LINES} lines left out]"

@@ -1,4 +1,4 @@
-"""Every example runs, and its results are in the embedded server."""
+"""Every example but `ci` runs, and its results are in the embedded server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_zephyr.sandbox import Store
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 #: The expected status of each test case, by example: `None` if it was not executed. A
-#: test case is named by its Alt ID, or else by its id.
+#: test case is named by its Alt ID, or by its id if it has none.
 EXPECTED_STATUSES: dict[str, dict[int | str, str | None]] = {
     "api": {301: "1", 302: "1", 303: "4"},
     "drift": {801: "1", 802: "1"},
@@ -39,7 +39,7 @@ EXPECTED_FILES: dict[str, dict[int | str, list[str]]] = {
     "selenium": {403: ["screen.png", "page.html"]},
 }
 
-#: Examples with a test that fails on purpose.
+#: Examples that run pytest with a test that fails on purpose.
 FAILING = {"playwright", "selenium"}
 
 #: Arguments of pytest-zephyr, for examples that do not run pytest.

@@ -1,4 +1,4 @@
-"""`pytest-zephyr import` of files that are broken, not JUnit XML, or an attack."""
+"""`pytest-zephyr import` of files that are broken, unusual, or an attack."""
 
 from __future__ import annotations
 

@@ -62,6 +62,14 @@ def test_the_last_attempt_counts(write_report, run_import, target):
         "first attempt: total ==&gt; expected: &lt;12&gt; but was: &lt;11&gt;" in failed
     )
     assert "was: &lt;10&gt;" not in failed
+
+
+def test_a_duration_may_have_commas_between_thousands(write_report, run_import, target):
+    """Surefire writes seconds as 1,200.5."""
+    run_import(
+        write_report("surefire.xml"), r"--zephyr-id-pattern=(?i)TC(\d+)", "--push"
+    )
+
     assert target.execution(101).actual_time == 1_200_500
 
 

@@ -152,7 +152,10 @@ def test_a_path_that_is_not_there_is_a_problem(tmp_path):
 
 
 def test_a_broken_file_does_not_affect_the_others(tmp_path):
-    """A kill before the first line leaves an empty file."""
+    """A kill before the first line leaves an empty file.
+
+    A header with an invalid time is read without the time.
+    """
     write(tmp_path / "a.jsonl")
     (tmp_path / "b.jsonl").write_bytes(b"")
     (tmp_path / "c.jsonl").write_bytes(b'{"kind":"header","format":99}\n')
@@ -162,7 +165,7 @@ def test_a_broken_file_does_not_affect_the_others(tmp_path):
     write(tmp_path / "e.jsonl")
     selection = find_journals([tmp_path])
 
-    assert {"a.jsonl", "e.jsonl"} <= set(names(selection.journals))
+    assert names(selection.journals) == ["a.jsonl", "d.jsonl", "e.jsonl"]
     assert "has format 99" in "\n".join(selection.problems)
 
 
@@ -220,15 +223,20 @@ def planned_results(runs: Sequence[Run]) -> list[dict[str, object]]:
     return results_of_runs
 
 
-def test_the_worst_job_of_a_run_decides(tmp_path):
+@pytest.mark.parametrize("last", ["failed", "passed"])
+def test_the_worst_job_of_a_run_decides(tmp_path, last):
     """A case that failed in one job has failed, whichever job came last."""
-    passed = write(
-        tmp_path / "a.jsonl", *lines_of_test("t", "passed", duration=4_000), key="77"
-    )
-    failed = write(
-        tmp_path / "b.jsonl", *lines_of_test("t", "failed", duration=5_000), key="77"
-    )
-    (run,) = group([Journal(passed), Journal(failed)])
+    first = "passed" if last == "failed" else "failed"
+    paths = [
+        write(
+            tmp_path / f"{started}.jsonl",
+            *lines_of_test("t", outcome, duration=4_500),
+            key="77",
+            started=started,
+        )
+        for started, outcome in enumerate([first, last])
+    ]
+    (run,) = group(map(Journal, paths))
     (case_result,) = build_plan(
         run.read().merged.nodes, Rules(choices_of(), notes_options())
     ).results
@@ -357,7 +365,7 @@ def results_without_notes(run: Run) -> dict[object, object]:
 
 
 def test_receipts_of_all_journals_are_remembered(tmp_path):
-    """A journal may have receipts of a push that did not have the other journal."""
+    """An earlier push may have sent only one of the journals."""
     receipts = [Receipt(101, 7, "1", "d1"), Receipt("A", 8, "2", "d2")]
     run = Run(
         tuple(
@@ -629,8 +637,8 @@ def test_without_locks_the_process_says_whether_a_session_is_running(
             path, Header("1", options=_key("K"), job=job, pid=process.pid)
         )
         writer.append(*lines_of_test("t.py::a", "passed"))
-        long_ago = time.time() - seconds_since_write
-        os.utime(path, (long_ago, long_ago))
+        last_write = time.time() - seconds_since_write
+        os.utime(path, (last_write, last_write))
 
         assert Journal(path).is_running() is is_running
         writer.append(journal_format.line_of(End()))
