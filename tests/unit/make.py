@@ -1,4 +1,4 @@
-"""Build values for tests; fields that a test does not give have neutral values."""
+"""Build values for tests; fields that a test does not give have defaults."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PLACE = "phase R1 > Nightly > Smoke"
 PASS, FAIL, WIP, BLOCKED = STOCK
 CUSTOM = Status("7", "Needs a look")
 
-#: The same examples on every machine and in every run.
+#: Hypothesis tries the same examples on every machine, each time.
 deterministic = settings(
     derandomize=True, database=None, deadline=None, max_examples=200
 )
@@ -51,7 +51,7 @@ def node(outcome: Outcome, nodeid: str = NODEID, **values: Any) -> NodeResult:
 
 
 def choices_of(**status_map: str) -> dict[Outcome, Choice]:
-    """Return the choices of *status_map* on a server that has `STOCK` and `CUSTOM`."""
+    """Return the choices of *status_map* on a server with `STOCK` and `CUSTOM`."""
     return choices(status_map, "from pytest.ini", [*STOCK, CUSTOM])
 
 

@@ -19,7 +19,7 @@ Fault = Callable[[Sequence[int], set[int]], None]
 
 
 class MemoryWriter(BatchWriter[int]):
-    """Writes rows to memory, after *fault*, which may write some of them and raise."""
+    """Writes rows to memory; before that, *fault* may write some and raise."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(cast(Client, None))

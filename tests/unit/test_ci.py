@@ -52,7 +52,7 @@ from pytest_zephyr.config.ci import run_key
     ],
 )
 def test_a_service_names_its_run(environ, key, source):
-    """The key is the same for all jobs of a run and their attempts."""
+    """The number of an attempt is not part of the key."""
     assert run_key(environ) == (key, source)
 
 
@@ -65,8 +65,8 @@ def test_a_service_names_its_run(environ, key, source):
         pytest.param({"BUILD_NUMBER": "4"}, id="number that is not unique"),
     ],
 )
-def test_without_a_service_there_is_no_key(environ):
-    """A session outside of CI services is a run of its own."""
+def test_without_a_variable_that_names_the_run_there_is_no_key(environ):
+    """An empty variable counts as not set."""
     assert run_key(environ) is None
 
 
@@ -240,6 +240,6 @@ def test_a_service_names_build_branch_and_commit(environ, build, branch, commit)
         pytest.param({}, "", id="none"),
     ],
 )
-def test_a_service_names_the_page_of_the_job(environ, url):
+def test_a_service_names_the_page_of_the_job_or_of_its_run(environ, url):
     """Only an address of a web page is used."""
     assert ci.job_url(environ) == url

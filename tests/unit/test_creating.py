@@ -1,4 +1,4 @@
-"""Dates of cycles and folders of test cases that a push creates."""
+"""The dates of cycles that a push creates, and the folders of new test cases."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ BEFORE, AFTER = date(2026, 11, 1), date(2026, 12, 31)
     ],
 )
 def test_a_new_cycle_lies_within_release_and_project(starts, ends, expected):
+    """*starts* and *ends* are the dates of the release, then those of the project."""
     assert cycle_dates(TODAY, starts, ends) == expected
 
 
@@ -84,7 +85,8 @@ def test_the_placeholder_for_the_package_is_filled_for_each_test():
     filled = placeholders.fill_folder("CI {build}/{package}/{{a}}", values)
 
     assert filled == "CI 7/{package}/{{a}}"
-    assert folder_path(NewCase("p", "t"), filled) == ("CI 7", "p", "{a}")
+    for package in ("p", "q"):
+        assert folder_path(NewCase(package, "t"), filled) == ("CI 7", package, "{a}")
 
 
 def test_an_unknown_placeholder_of_a_folder_gets_a_hint():

@@ -154,7 +154,7 @@ def reports(attempt: int, outcome: str, worker: str = "") -> list[Record]:
                 *reports(1, "failed", "gw1"),
             ],
             ("a", "b"),
-            id="each worker has its own",
+            id="each worker has its own last attempt",
         ),
         pytest.param([comment_entry("a"), Start(NODEID)], ("a",), id="killed"),
         pytest.param(

@@ -135,6 +135,7 @@ def test_links_and_pipes_are_not_read(directory, tmp_path):
 
 
 def test_only_old_copies_that_no_journal_refers_to_are_removed(directory):
+    """An unfinished copy, with the suffix .tmp, is one of them."""
     store = FileStore(directory, 10, 100)
     named, young, old = (
         take(store, content)[0] for content in (b"named", b"young", b"old")
@@ -150,6 +151,7 @@ def test_only_old_copies_that_no_journal_refers_to_are_removed(directory):
     remove_unused(directory, {named})
 
     assert {path.name for path in directory.iterdir()} == {named, young, *others}
+    # A missing directory causes no error.
     remove_unused(directory / "nowhere", set())
 
 

@@ -255,8 +255,10 @@ def test_records_of_a_test_fold_into_its_outcome(records, outcome):
         pytest.param(report("collect", "failed"), Outcome.ERROR, id="unknown when"),
     ],
 )
-def test_passed_setups_and_repeated_attempts_have_no_outcome(given_report, outcome):
-    """A crash has one, and so has a failure that has another *when*."""
+def test_passed_setups_and_teardowns_and_repeated_attempts_have_no_outcome(
+    given_report, outcome
+):
+    """A crash has one, and so has a failure with an unknown *when*."""
     assert classify(given_report) is outcome
 
 
@@ -273,17 +275,17 @@ def test_passed_setups_and_repeated_attempts_have_no_outcome(given_report, outco
     ],
 )
 def test_the_worst_of_several_outcomes_counts(outcomes, expected):
-    """Every failure is worse than all other outcomes."""
+    """If there are none, it is unrun."""
     assert worst(outcomes) is expected
 
 
 def test_failures_are_error_crashed_and_failed():
-    """An expected failure is not one of them."""
-    assert {each.value for each in Outcome if each.is_failure} == {
-        "error",
-        "crashed",
-        "failed",
-    }
+    """Each of them is worse than all other outcomes, such as an expected failure."""
+    failures = {Outcome.ERROR, Outcome.CRASHED, Outcome.FAILED}
+
+    assert {each for each in Outcome if each.is_failure} == failures
+    for failure in failures:
+        assert worst({*Outcome} - failures | {failure}) is failure
 
 
 def test_the_last_attempt_counts_for_duration_and_failures():
@@ -340,6 +342,7 @@ def test_a_late_failure_of_an_earlier_attempt_changes_nothing():
 
     assert folded.outcome is Outcome.PASSED
     assert folded.failures == ()
+    assert folded.earlier_failure == RERUN
 
 
 def test_all_failures_of_an_attempt_are_kept_in_order():

@@ -82,12 +82,20 @@ def test_a_file_named_after_pytest_ends_the_search_even_if_empty(tmp_path, name)
     assert (ini.path, dict(ini.options)) == (below / name, {})
 
 
-def test_an_empty_section_ends_the_search(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("pyproject.toml", "[tool.pytest.ini_options]\n"),
+        ("tox.ini", "[pytest]\n"),
+        ("setup.cfg", "[tool:pytest]\n"),
+    ],
+)
+def test_an_empty_section_ends_the_search(tmp_path, name, content):
     """A file with a section for pytest is used, even if the section is empty."""
     below = tmp_path / "below"
     below.mkdir()
     write_files(tmp_path, **{"pytest.ini": INI})
-    write_files(below, **{"tox.ini": "[pytest]\n"})
+    write_files(below, **{name: content})
 
     assert inifiles.find(below).path.parent == below
 

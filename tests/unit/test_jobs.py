@@ -99,7 +99,7 @@ def test_sessions_side_by_side_are_two_jobs():
 
 
 def test_a_session_that_was_killed_after_another_ended_is_another_job():
-    """Its journal ends with its last record, long before the kill."""
+    """The journal of a killed session ends with its last record, not with the kill."""
     failed_session, passed_session = session("a", FAILED, 0), session("b", PASSED, 20)
 
     assert outcomes(failed_session, replace(passed_session, still_running={"a"})) == [
@@ -162,6 +162,7 @@ def test_a_repetition_replaces_all_tests_of_one_job():
     failed_tests = [each.nodeid for each in merged.nodes if each.outcome is FAILED]
 
     assert len(failed_tests) == 1
+    assert len(merged.nodes) == 4
 
 
 def test_the_merged_result_counts_all_attempts_and_has_their_first_failure():
@@ -249,7 +250,7 @@ def job(environ: dict[str, str]) -> Job:
     ],
     ids=" ".join,
 )
-def test_arguments_that_change_no_result_do_not_count(first, second):
+def test_arguments_that_may_differ_between_attempts_do_not_count(first, second):
     assert significant_arguments(first) == significant_arguments(second)
 
 
@@ -284,7 +285,8 @@ def test_other_arguments_make_another_job(first, second):
         ("PYTEST_ADDOPTS", "--lf -vv"),
     ],
 )
-def test_variables_that_change_between_attempts_do_not_count(name, value):
+def test_variables_that_may_differ_between_attempts_do_not_count(name, value):
+    """PYTEST_ADDOPTS is compared by its arguments, and these may differ."""
     first = {} if name == "PYTEST_ADDOPTS" else {name: "1"}
     assert job(first).mark.kind == job({name: value}).mark.kind
 
@@ -297,7 +299,8 @@ def test_variables_that_change_between_attempts_do_not_count(name, value):
         "PYTEST_PLUGINS",
     ],
 )
-def test_any_other_variable_makes_another_job(name):
+def test_other_variables_make_another_job(name):
+    """So do other arguments in PYTEST_ADDOPTS."""
     first, second = job({name: "1"}), job({name: "2"})
 
     assert first.mark.kind != second.mark.kind

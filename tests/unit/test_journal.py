@@ -191,7 +191,7 @@ def test_start_and_end_have_the_time_of_writing(path):
 
 
 def test_git_ignores_the_directory_of_a_journal(path):
-    """The directory gets a .gitignore, unless it has one."""
+    """The directory gets a .gitignore. One that was changed stays."""
     write(path)
     ignore = path.with_name(".gitignore")
     assert ignore.read_text(encoding="utf-8") == "*\n"
@@ -457,7 +457,7 @@ def test_the_error_about_a_missing_file_has_its_reason(path):
     ids=["deeply nested", "half a line", "binary", "long number"],
 )
 def test_a_journal_whose_last_line_cannot_be_read_is_not_delivered(path, tail):
-    write(path)
+    write(path, journal_format.line_of(journal_format.AllDelivered()))
     with path.open("ab") as file:
         file.write(b"\n" + tail)
 
@@ -616,6 +616,7 @@ def test_a_journal_that_is_shortened_on_a_full_disk_keeps_its_whole_lines(
     writer.close()
 
     assert writer.broken is None
+    # The header says that lines are missing, which adds an `End`.
     assert read(path) == [*RECORDS[:2], RECORDS[3], End()]
 
 
@@ -654,6 +655,7 @@ def test_a_damaged_journal_loses_nothing_on_a_full_disk(
         (afterwards.read(), records_of(afterwards)),
     ):
         assert contents.unreadable == []
+        # A header which says that lines are missing adds another `End`.
         assert [each for each in records if not isinstance(each, End)] == RECORDS[:3]
 
 
@@ -677,7 +679,7 @@ OBSTACLES: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("obstruct", OBSTACLES.values(), ids=OBSTACLES)
 def test_a_journal_that_cannot_be_opened_is_kept_in_memory(tmp_path, obstruct):
-    """The end of the session reads the same records."""
+    """The push at the end of the session reads the same records."""
     path = tmp_path / "journals" / "run.jsonl"
     obstruct(path)
     writer = JournalWriter.create(path, HEADER)
@@ -698,6 +700,7 @@ def test_a_journal_is_never_overwritten(path):
     writer.append(record_line(End()))
 
     assert writer.broken is not None
+    assert len(writer.unwritten) == 2
     assert path.read_bytes() == before
 
 
@@ -726,7 +729,7 @@ def test_files_of_workers_are_read_with_the_journal(path):
         writer.close()
 
     assert read(path) == [Item("gw0"), Item("gw1"), End(1)]
-    assert Journal(path.with_name("run.gw0.jsonl")).header.worker
+    assert Journal(path.with_name("run.gw0.jsonl")).header.worker == "gw0"
     assert not Journal(path).header.worker
 
 
@@ -740,7 +743,7 @@ def test_a_broken_file_of_a_worker_is_skipped(path):
 
 
 def test_workers_of_another_session_are_not_read(path):
-    """The name of their files may begin like that of the journal."""
+    """The names of their files may begin like that of the journal."""
     write(path, record_line(ITEM))
     write(path.with_name("run2.gw0.jsonl"), record_line(Item("other")))
 
@@ -922,6 +925,7 @@ ANY_RECORD = st.one_of(
     st.builds(Start, NAME, WHOLE),
     st.builds(End, WHOLE.filter(bool)),
     st.builds(Passed, NAME, WHOLE, WHOLE, TEXT),
+    st.builds(EvidenceEntry, NAME, st.builds(Field, NAME, WHOLE | TEXT), WHOLE, TEXT),
     st.builds(
         Report,
         NAME,
@@ -994,7 +998,7 @@ def test_any_line_is_read_or_skipped(lines: list[object]) -> None:
         records = records_of(journal)
         nodeids = {each.nodeid for each in records if not isinstance(each, End)}
 
-        assert {each.nodeid for each in fold(records)} == nodeids
+        assert sorted(each.nodeid for each in fold(records)) == sorted(nodeids)
         assert len(journal.read().unreadable) <= len(lines)
 
 
