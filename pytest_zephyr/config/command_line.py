@@ -75,7 +75,7 @@ def _flags(settings: Settings, argv: Sequence[str]) -> list[str]:
     for option in OPTIONS:
         text, source = settings.texts[option.name], settings.sources[option.name]
         is_typed = source.kind in {"flag", "override"}
-        # A pytest run has stored the journaled options; flags of a push are stored nowhere.
+        # Journals store the journaled options of pytest, but no flags of a push.
         is_needed = option.connects or (option.journaled and settings.pushing)
         can_be_added = option.has_flag and option.flag_name not in argv
         is_secret = option.name == "proxy" and "@" in text

@@ -57,33 +57,33 @@ def _token_credential(
 
     It is read from *file* if a flag names the file, or if ZEPHYR_TOKEN is not set.
     """
-    text, place = environ.get("ZEPHYR_TOKEN", "").strip(), "ZEPHYR_TOKEN"
+    text, found_in = environ.get("ZEPHYR_TOKEN", "").strip(), "ZEPHYR_TOKEN"
     if file is not None and (source.kind == "flag" or not text):
-        place = f"{file} ({source})"
+        found_in = f"{file} ({source})"
         try:
             text = _read(file)
             mode = file.stat().st_mode
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not text"
             raise SettingsError(
-                f"the token file {place} cannot be read: {reason}."
+                f"the token file {found_in} cannot be read: {reason}."
             ) from error
         if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
             warnings.append(
-                f"the token file {place} can be read by others."
+                f"the token file {found_in} can be read by others."
                 f" To fix it: chmod 600 {shlex.quote(str(file))}"
             )
         if not text:
-            raise SettingsError(f"the token file {place} is empty.")
+            raise SettingsError(f"the token file {found_in} is empty.")
     if not text:
         return None
     # With such a character, requests sends a wrong token, or shows it in an error.
     if not text.isascii() or not text.isprintable() or " " in text:
         raise SettingsError(
-            f"the token in {place} has a space, a line break or another character that"
+            f"the token in {found_in} has a space, a line break or another character that"
             f" no token has. Copy it again."
         )
-    return Credential("token", place, secret=Secret(text))
+    return Credential("token", found_in, secret=Secret(text))
 
 
 def _read(file: Path) -> str:

@@ -1,4 +1,4 @@
-"""The settings of a run: every value, and where it came from."""
+"""The settings of a session or a push: every value, and where it came from."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class Credential:
 
 @dataclass(frozen=True)
 class Settings:
-    """Every value that a run or a push needs to report results.
+    """Every value that a session or a push needs to report results.
 
     *sources* maps the name of an option to where its value came from, *texts* to a text
     that gives the option this value; placeholders in names are filled there.

@@ -1,3 +1,3 @@
-"""The files of a run: its journal, its attachments, and what a push noted."""
+"""The files of a session: its journal, with what pushes noted, and its attachments."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a push notes in a journal, so that the next push knows what the server has."""
+"""Entries that a push needs: about the server, and about what earlier pushes wrote."""
 
 from __future__ import annotations
 

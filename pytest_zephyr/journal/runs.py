@@ -287,7 +287,7 @@ def journal_files(path: Path) -> list[Path]:
 
 
 def discard(path: Path) -> None:
-    """Remove a journal, its workers' files, and attachments that no journal names now.
+    """Remove a journal, its workers' files, and old attachments that no journal names.
 
     Raises JournalError if a file cannot be removed.
     """
@@ -335,7 +335,7 @@ def _lost_its_header(path: Path) -> bool:
 
 
 def prune(directory: Path, keep: int = 20) -> None:
-    """Remove old delivered journals, and attachments that no journal names any more.
+    """Remove old delivered journals, and old attachments that no journal names.
 
     The last *keep* delivered journals stay. A delivered journal with a run key also stays
     for a day, and while another journal of its run is not delivered: other jobs of the run

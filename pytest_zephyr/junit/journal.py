@@ -91,7 +91,7 @@ class Importer:
         first = next(tests, None)
         if first is None:
             names = ", ".join(map(str, files))
-            raise JunitError(f"no test case in {names}. Were any tests run?")
+            raise JunitError(f"no tests in {names}. Were any run?")
         started = first.ended - first.microseconds // 1000
         started_text = time.strftime("%Y-%m-%dT%H-%M-%S", time.gmtime(started // 1000))
         header = replace(header, session=f"{started_text}-{digest}", started=started)

@@ -100,12 +100,11 @@ def test_a_path_that_is_not_a_regular_file_is_refused(name, run_import, pytester
 
 
 def test_a_file_without_tests_is_refused(write_report, run_import):
-    imported = run_import(
-        write_report("a.xml", "<testsuites><testsuite/></testsuites>")
-    )
+    path = write_report("a.xml", "<testsuites><testsuite/></testsuites>")
+    imported = run_import(path)
 
     assert imported.ret == 2
-    assert "no test case in" in imported.err
+    assert f"no tests in {path}. Were any run?" in imported.err
 
 
 def test_without_defusedxml_the_message_names_the_extra(
