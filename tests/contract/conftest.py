@@ -28,7 +28,7 @@ V3 = "/flex/services/rest/v3"
 class Call:
     """A call of the server.
 
-    A *path* that does not begin with ``/flex/`` follows the address of version 3. With
+    A *path* that does not begin with ``/flex/`` is below version 3 of the API. With
     *basic*, the user name and password are sent instead of the token.
     """
 
@@ -165,7 +165,8 @@ class Server:
 class KnownIds:
     """Ids of rows that the server has.
 
-    The *spare* test case is not in the phase. The file at *temp_path* is uploaded, but not
+    *case* is a visible id, and *unassigned* a placement in the phase without a tester. The
+    *spare* test case is not in the phase. The file at *temp_path* is uploaded, but not
     attached.
     """
 

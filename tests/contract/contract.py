@@ -47,9 +47,9 @@ ROOTS = ("/flex/services/", "/flex/upload/", "/flex/download")
 FAULT_KEY = "sandbox.fault"
 HOST = "http://localhost"
 
-#: Of a longer message only the first 100 characters and this many of the last ones are
-#: kept: the value at its beginning may be long.
-MAX_MESSAGE_LENGTH = 300
+#: A message with more characters keeps the first 100 and this many of the last ones: the
+#: value at its beginning may be long.
+LONG_MESSAGE = 300
 
 Json = dict[str, Any]
 
@@ -177,15 +177,15 @@ class Contract:
     ) -> tuple[str, ...]:
         operation = self.operation(method, path)
         if operation is None:
-            # Only the request to an unknown path is wrong, not the answer.
+            # Of a call that the contract lacks, only the request is reported.
             return ()
         answers = operation["responses"]
         declared = answers.get(str(status))
         if declared is None and status < 400:
             return (f"answer: status {status} is not declared",)
         media = self._follow(declared or answers["default"]).get("content", {})
-        anything = any(not each.get("schema") for each in media.values())
-        if not body and (declared is None or not media or anything):
+        lacks_schema = any(not each.get("schema") for each in media.values())
+        if not body and (declared is None or not media or lacks_schema):
             # An undeclared failure, and an answer without a schema, may have no body.
             return ()
         if body and not media:
@@ -262,13 +262,14 @@ def close_schemas(document: Json) -> Json:
     }
 
 
+#: The keys whose values are lists of schemas, the parts of the schema around them.
 PARTS = ("allOf", "anyOf", "oneOf")
 #: The end of the name of the open copy of a component, to which parts refer.
 OPEN_SUFFIX = "AsPart"
 
 
 def problems(errors: Callable[[], Iterator[Exception]]) -> Iterator[str]:
-    """Yield the innermost message of each error, also of one that ends the check."""
+    """Yield the message of each error, also of an exception that ends the check."""
     try:
         for error in errors():
             yield innermost_message(error)
@@ -277,14 +278,15 @@ def problems(errors: Callable[[], Iterator[Exception]]) -> Iterator[str]:
 
 
 def innermost_message(error: BaseException) -> str:
+    """Return the message of the first cause of *error*, shortened if it is long."""
     while error.__cause__ is not None:
         error = error.__cause__
     schema_errors = list(getattr(error, "schema_errors", ()))
     text = "; ".join(f"{each.json_path}: {each.message}" for each in schema_errors[:5])
     text = text or str(error)
-    if len(text) <= MAX_MESSAGE_LENGTH:
+    if len(text) <= LONG_MESSAGE:
         return text
-    return f"{text[:100]} ... {text[-MAX_MESSAGE_LENGTH:]}"
+    return f"{text[:100]} ... {text[-LONG_MESSAGE:]}"
 
 
 def sample_rows(body: bytes) -> bytes:
@@ -301,6 +303,7 @@ def sample_rows(body: bytes) -> bytes:
     return json.dumps(value).encode()
 
 
+#: A list is shortened if it has at least this many bytes and more than this many rows.
 MANY_BYTES = 20_000
 MANY_ROWS = 20
 
@@ -316,7 +319,7 @@ def credential_problems(authorization: str, cookie: str) -> Iterator[str]:
 
 
 def read_json(body: bytes) -> Any:
-    """Parse *body*; raise ValueError for constants that only Python accepts as JSON."""
+    """Parse *body*; raise ValueError also for NaN and Infinity, which Python accepts."""
     try:
         return json.loads(body.decode("utf-8"), parse_constant=refuse_constant)
     except RecursionError:

@@ -115,7 +115,7 @@ def test_the_document_is_valid():
 
 
 def examples() -> Iterator[Any]:
-    """Yield a check of each example in the contract, as a request or as an answer."""
+    """Yield a check of each JSON example in the contract, a request or an answer."""
     for template, item in CONTRACT.document["paths"].items():
         path = re.sub(r"{(\w+)}", lambda m: PATH_VALUES.get(m[1], "7"), template)
         for method in item.keys() - {"parameters"}:

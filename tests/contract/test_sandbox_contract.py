@@ -16,7 +16,7 @@ from tests.contract.conftest import V3
 from tests.contract.contract import Contract
 
 
-# The sandbox has no automation jobs: clients report the results.
+# Calls that make the server run automation jobs; the sandbox does not offer them.
 NOT_OFFERED = {
     "createAndExecuteAutomationJob",
     "createAutomationJob",
@@ -552,7 +552,7 @@ def test_locked_release_gets_a_400_as_in_the_contract(server, known_ids):
 
 
 def test_cookie_of_a_login_is_a_credential(server):
-    """The cookie is marked Secure, so this test passes it on itself."""
+    """A client does not send a Secure cookie over HTTP, so this test sets the header."""
     login = Call("GET", "/manifest", basic=True)
     cookie = server.send(login).headers["Set-Cookie"]
     response = requests.get(

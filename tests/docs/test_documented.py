@@ -1,4 +1,4 @@
-"""The reference has every public name, and links in the documents lead to a file."""
+"""The reference has every public name, docstrings have examples, links have targets."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_every_public_name_has_an_entry():
 
 
 def public_objects() -> Iterator[Any]:
-    """Yield the fixture, its classes and methods, and the hooks."""
+    """Yield the fixture, the public classes with their methods, and the hooks."""
     yield zephyr
     for public_class in (Zephyr, ZephyrRecord):
         yield public_class

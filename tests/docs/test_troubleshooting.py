@@ -94,7 +94,7 @@ def messages() -> Iterator[str]:
 
 
 def test_every_message_is_on_the_page():
-    """The page has at least three consecutive words of each message."""
+    """The page has three consecutive words of each message that has as many."""
     page = " ".join(PAGE.replace("`", "").split())
 
     missing = []
