@@ -80,6 +80,7 @@ def test_a_server_that_fails_after_each_row_gets_all_of_them():
 
 
 def test_an_unanswered_write_is_given_up_if_repeating_it_makes_no_progress():
+    """The first try writes ten rows, the next two write none."""
     tries = 0
 
     def fault(rows: Sequence[int], written: set[int]) -> None:
@@ -99,17 +100,17 @@ def test_an_unanswered_write_is_given_up_if_repeating_it_makes_no_progress():
 
 
 def test_the_writer_gives_up_on_a_server_that_refuses_everything():
-    requests = 0
+    tries = 0
 
     def fault(_rows: Sequence[int], _written: set[int]) -> None:
-        nonlocal requests
-        requests += 1
+        nonlocal tries
+        tries += 1
         raise ZephyrRefused("400 no", http_status=400)
 
     writer = MemoryWriter(fault)
     writer.send_all(ROWS)
 
-    assert requests < 60
+    assert tries < 60
     assert writer.refused == dict.fromkeys(ROWS, "400 no")
 
 

@@ -39,6 +39,7 @@ def session(
 
 
 def outcomes(*sessions: Session) -> list[Outcome]:
+    """Return the outcomes of the results that count, sorted by name."""
     return sorted((each.outcome for each in merge_sessions(sessions).nodes), key=str)
 
 

@@ -251,7 +251,7 @@ def test_names_of_sessions_are_unique():
 
 
 def test_an_incomplete_last_line_is_skipped(path):
-    """A kill leaves one, so only an incomplete line in the middle counts as unreadable."""
+    """A kill leaves one, so it counts as unreadable only if other lines follow."""
     write(path, record_line(ITEM), record_line(End(1)))
     path.write_bytes(path.read_bytes()[:-5])
     journal = Journal(path)
@@ -774,7 +774,7 @@ def test_a_push_appends_to_the_journal(path):
 
 
 def test_a_push_begins_a_new_line_after_an_incomplete_one(path):
-    """The receipt is read; the incomplete line does not count as unreadable."""
+    """The push notes the incomplete line, which does not count as unreadable then."""
     write(path, record_line(ITEM))
     with path.open("ab") as file:
         file.write(b'{"kind":"rep')
