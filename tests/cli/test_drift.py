@@ -185,7 +185,7 @@ def test_a_folder_is_compared_instead_of_the_phase(
 ):
     monkeypatch.delenv("ZEPHYR_PHASE")
     store = target.sandbox.store
-    store.add_case(target.release, "Deep", testcase_id=301, folder=None)
+    store.add_case(target.release, "Unscheduled", testcase_id=301)
     release = f"--zephyr-release={target.release}"
     repository = json.loads(run_command("drift", "--json", "--folder=/", release).out)
     root = requests.get(

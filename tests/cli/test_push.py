@@ -123,7 +123,7 @@ def test_a_dry_run_prints_what_would_be_written(push, journal, target):
     assert target.statuses()[101] == "1"
 
 
-def test_json_has_the_results_of_each_run(push, journal):
+def test_json_has_the_results_of_a_run(push, journal):
     code, printed = push("--json", journal)
     document = json.loads(printed)
 
@@ -219,7 +219,7 @@ def test_a_dry_run_does_not_count_in_a_run_with_its_key(
     assert target.statuses()[101] == "1"
 
 
-def test_an_unreachable_server_exits_with_one_and_nothing_is_lost(
+def test_push_to_an_unreachable_server_exits_with_one_and_loses_nothing(
     push, journal, target
 ):
     unreachable = ("--zephyr-url=http://127.0.0.1:9", f"--zephyr-phase={target.phase}")
@@ -787,7 +787,7 @@ def test_a_line_that_cannot_be_read_is_reported(push, journal, target):
 
 
 @needs_xdist
-def test_a_directory_with_only_parts_is_an_error(pytester, push, run_zephyr):
+def test_a_directory_with_only_files_of_workers_is_an_error(pytester, push, run_zephyr):
     pytester.makepyfile(ONE_TEST.format(case=101, body="pass"))
     run_zephyr("-n1", "--zephyr-push=never", subprocess=True, check_exit_code=False)
     alone = pytester.mkdir("alone")

@@ -47,7 +47,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize(
-    ("by_id", "by_name", "calls"),
+    ("by_id", "by_name", "requests"),
     [
         pytest.param(["phase"], [], 0, id="phase id"),
         pytest.param(["cycle"], ["phase"], 1, id="cycle id"),
@@ -69,7 +69,7 @@ NAMES = {
     ],
 )
 def test_a_phase_is_found_by_names_and_ids_with_few_requests(
-    target, find, by_id, by_name, calls
+    target, find, by_id, by_name, requests
 ):
     places = {name: NAMES[name] for name in by_name}
     places |= {name: str(getattr(target, name)) for name in by_id}
@@ -77,7 +77,7 @@ def test_a_phase_is_found_by_names_and_ids_with_few_requests(
     result = find(**places)
 
     assert (result.phase.id, result.remarks) == (target.phase, ())
-    assert len(target.sandbox.requests) == calls
+    assert len(target.sandbox.requests) == requests
 
 
 def test_the_path_has_the_name_of_each_place_or_its_id_if_no_name_is_known(

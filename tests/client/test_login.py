@@ -287,7 +287,7 @@ def test_other_cookies_of_a_cookie_login_are_kept(
 
 
 @pytest.mark.parametrize("kind", ["basic", "cookie"])
-def test_a_server_without_v3_is_used_through_latest(
+def test_a_server_without_version_3_of_the_api_is_used(
     target, make_password_settings, kind
 ):
     target.sandbox.faults.add(Fault(path="/v3/", kind="missing", times=None))

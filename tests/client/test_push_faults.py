@@ -42,10 +42,11 @@ CALLS = {
 
 STATUSES = (400, 401, 403, 404, 405, 409, 410, 413, 417, 428, 429, 500, 502, 503, 504)
 
+#: With *after* in the name, the request is carried out before the fault.
 FAULTS = {
     **{str(status): Fault(status=status) for status in STATUSES},
     **{
-        f"late {status}": Fault(kind="status_after", status=status)
+        f"{status} after": Fault(kind="status_after", status=status)
         for status in (401, 429, 500, 502, 503, 504)
     },
     "retry in an hour": Fault(kind="retry_after", status=429, seconds=3600),
@@ -68,10 +69,14 @@ FAULTS = {
 }
 
 #: Faults that take long, or after which a push waits, unless its time limits are low.
-SLOW_FAULTS = {"hang", "hang after", "latency", "504", "late 504"}
+SLOW_FAULTS = {"hang", "hang after", "latency", "504", "504 after"}
 
 #: Answers which wrongly say that a write was not carried out, so that it is repeated.
-FALSE_REFUSALS = {("write", "late 401"), ("write", "late 429"), ("write", "late 503")}
+FALSE_REFUSALS = {
+    ("write", "401 after"),
+    ("write", "429 after"),
+    ("write", "503 after"),
+}
 
 
 @pytest.fixture
@@ -134,9 +139,9 @@ def push(
 #: The calls to test with all faults; the others are plain reads.
 SPECIAL_CALLS = ("login", "user", "write")
 
-#: The faults to test with plain reads, at least one of each kind.
+#: The faults to test with plain reads: some of `FAULTS`.
 READ_FAULTS = (
-    *("400", "401", "403", "404", "429", "500", "503", "late 500"),
+    *("400", "401", "403", "404", "429", "500", "503", "500 after"),
     *("web page", "cut after", "hang", "truncated", "empty body", "all rows left out"),
 )
 

@@ -216,7 +216,7 @@ def test_a_write_answered_429_or_503_is_repeated(target, transport, status):
         pytest.param(
             Fault("PUT", kind="status_after", status=502),
             ZephyrWriteUnanswered,
-            id="late 502",
+            id="502 after",
         ),
         pytest.param(
             Fault("PUT", kind="cut_before"), ZephyrWriteUnanswered, id="cut before"
