@@ -63,7 +63,7 @@ def test_network_guard_does_not_change_the_run(
 # Terminals
 
 
-#: A reporter that has only one method.
+#: A conftest that puts an object with one method in place of the terminal reporter.
 PLAIN_REPORTER = """
     import pytest
 
@@ -220,7 +220,7 @@ def test_a_run_after_one_that_reported_reports_too(pytester, run_zephyr, target)
     "how", ["delenv('_ZEPHYR_SESSION')", "setenv('_ZEPHYR_SESSION', '1')"]
 )
 def test_run_in_the_same_process_does_not_report(pytester, run_zephyr, target, how):
-    """Not even if the test changes the variable that names the outer process."""
+    """A test calls `pytest.main` and changes the variable that names the outer process."""
     inner = pytester.mkdir("inner")
     (inner / "pytest.ini").write_text("[pytest]\nzephyr = true\n", encoding="utf-8")
     (inner / "test_inner.py").write_text(
@@ -249,6 +249,7 @@ def test_run_in_the_same_process_does_not_report(pytester, run_zephyr, target, h
 
 @needs_xdist
 def test_workers_of_a_run_inside_a_test_read_no_settings(pytester, run_zephyr, target):
+    """A setting of that run is invalid, and the run passes."""
     inner = pytester.mkdir("inner")
     (inner / "pytest.ini").write_text(
         "[pytest]\nzephyr = true\nzephyr_id_prefix = ((\n", encoding="utf-8"

@@ -72,7 +72,7 @@ TEXTS = """
     def test_huge(): raise ValueError(HUGE)
 
     @pytest.mark.zephyr(102)
-    def test_lines(): raise ValueError("line\\\\n" * 200_000)
+    def test_lines(): raise ValueError("line\\n" * 200_000)
 
     @pytest.mark.zephyr(103)
     @pytest.mark.xfail(reason=HUGE)
@@ -89,7 +89,7 @@ TEXTS = """
 
 def test_a_text_may_have_any_size_and_any_character(pytester, run_zephyr, target):
     """Journal and notes stay small; control characters are removed or replaced."""
-    pytester.makepyfile(TEXTS.replace("\\\\n", "\\n"))
+    pytester.makepyfile(TEXTS)
     ran = run_zephyr("--tb=line", check_exit_code=False)
 
     statuses = target.statuses()

@@ -41,7 +41,10 @@ def interrupt(process: subprocess.Popen[str], until: Callable[[], bool]) -> None
 
 @pytest.fixture
 def start(pytester, target, target_variables):
-    """Return a function that runs a module, whose writes of results are not answered."""
+    """Return a function that starts ``python -m`` with given arguments.
+
+    The server does not answer when results are written.
+    """
     target.sandbox.faults.add(HANGING_WRITE)
 
     def start(*args: str) -> subprocess.Popen[str]:
@@ -62,7 +65,7 @@ def push_unsent(
 ) -> dict[int, str | None]:
     """Push again without the fault; return the reported statuses by test case.
 
-    Each test case must have *runs* results.
+    Each of these test cases must have *runs* results.
     """
     target.sandbox.faults.clear()
     assert main(["push", str(pytester.path / ".zephyr")]) == 0

@@ -52,7 +52,7 @@ def suite(pytester):
 
 @pytest.mark.usefixtures("suite")
 def test_each_outcome_has_its_default_status(run_zephyr, target):
-    """The status of a skipped test case does not change."""
+    """The status of a test case does not change if its test is skipped."""
     run_zephyr()
 
     assert target.statuses() == {
@@ -62,7 +62,7 @@ def test_each_outcome_has_its_default_status(run_zephyr, target):
 
 @pytest.mark.usefixtures("suite")
 def test_notes_have_the_failure_text(run_zephyr, target):
-    """A pass gets no notes."""
+    """An expected failure has its reason instead, and a pass gets no notes."""
     run_zephyr()
 
     assert "one is not two" in target.execution(102).comment
@@ -137,7 +137,7 @@ def test_phase_is_found_by_names(pytester, run_zephyr, target, monkeypatch):
     assert f"View results: {page}  ({where})" in ran.text
 
 
-def test_release_named_by_digits_needs_the_name_prefix(pytester, run_zephyr, target):
+def test_name_prefix_finds_a_release_named_by_digits(pytester, run_zephyr, target):
     """``1`` would be an id; ``name:1`` is the release called 1."""
     release = target.sandbox.store.add_release(target.project, "1")
     cycle = target.sandbox.store.add_cycle(release, "Nightly")
@@ -243,7 +243,7 @@ def test_three_hundred_results_cost_four_requests_or_seven_with_names(
     assert {statuses[case] for case in cases} == {"1"}
 
 
-def test_nothing_is_sent_without_markers(pytester, run_zephyr, target):
+def test_nothing_is_written_without_markers(pytester, run_zephyr, target):
     pytester.makepyfile("def test_a(): pass")
     ran = run_zephyr()
 

@@ -75,6 +75,7 @@ def test_map_names_the_test_cases(suite, target, run_zephyr, kind):
 def test_map_is_used_with_xdist_and_each_message_is_shown_once(
     suite, target, run_zephyr
 ):
+    """Of two rows that match a test, the one with its exact name counts."""
     (suite / "map.csv").write_text(
         MAP + "*::test_pay,106\ntest_gone.py::test_x,7\n", encoding="utf-8"
     )
@@ -156,7 +157,7 @@ def test_alt_ids_of_the_map_are_looked_up(suite, target, run_zephyr):
     assert target.execution(110).status == "1"
 
 
-def test_map_is_not_used_for_ignored_or_invalid_tests_and_those_of_a_hook(
+def test_map_is_not_used_for_ignored_tests_invalid_markers_and_cases_of_a_hook(
     pytester, target, run_zephyr
 ):
     """A marker without a test case does not replace the mapping file."""

@@ -98,7 +98,8 @@ def test_marker_without_a_usable_id_is_a_warning_on_that_test(
 
     ran.result.assert_outcomes(passed=1, warnings=1)
     assert message in ran.text
-    assert "PytestZephyrWarning" in ran.text
+    assert "PytestZephyrWarning: " in ran.text
+    assert "::test_a: " in ran.text
 
 
 def test_invalid_marker_is_no_warning_while_reporting_is_off(pytester, run_pytest):
@@ -180,7 +181,7 @@ def test_two_markers_on_one_level_both_count(collect_cases):
     assert sorted(found["test_a"]) == [1, 2]
 
 
-def test_by_id_names_a_test_case_for_each_combination(collect_cases):
+def test_by_id_names_the_test_cases_of_each_combination(collect_cases):
     found = collect_cases(
         """
         import pytest
@@ -228,7 +229,9 @@ def test_by_id_without_the_parameter_is_a_warning(pytester, run_pytest, monkeypa
 
 
 @pytest.mark.parametrize("level", ["function", "class", "module", "param"])
-def test_ignored_tests_are_never_reported(collect_cases, level):
+def test_ignore_marker_on_any_level_leaves_a_test_without_test_cases(
+    collect_cases, level
+):
     marks = dict.fromkeys(("function", "class", "module", "param"), "")
     marks[level] = "pytest.mark.zephyr_ignore"
     found = collect_cases(

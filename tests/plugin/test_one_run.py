@@ -170,7 +170,10 @@ def test_jobs_that_a_flag_sends_to_one_phase_are_one_run(
 def test_copy_of_a_delivered_journal_is_not_sent_again(
     run_command, pytester, run_shard, target
 ):
-    """A copy has no receipts, as when the report job of a pipeline runs again."""
+    """The copy is from before the delivery and has no receipts.
+
+    The report job of a pipeline has such copies when it runs again.
+    """
     run_shard("red", "--zephyr-push=never", holds=False)
     shutil.copytree(pytester.path / ".zephyr", pytester.path / "copy")
     assert run_command("push").ret == 0
@@ -215,7 +218,10 @@ MANY_TESTS = """
 def test_full_disk_makes_no_passed_test_fail(
     run_command, pytester, target, kilobytes, workers
 ):
-    """A push reports what the journal has, says that the disk was full, and keeps it."""
+    """A push sends the results in the journal, says that the disk was full, and fails.
+
+    So does the next push, because the journal is kept.
+    """
     target.sandbox.store.schedule_all(target.phase, range(1000, 1040))
     pytester.makepyfile(MANY_TESTS)
     process = [sys.executable, "-m", "pytest", "--zephyr", "--zephyr-push=never", "-q"]
@@ -288,12 +294,15 @@ def test_child_that_outlives_a_killed_run_does_not_hold_its_journal(
 def test_foreign_files_beside_journals_are_left_alone(run_command, pytester, run_shard):
     run_shard("green", "--zephyr-push=never", holds=True)
     directory = pytester.path / ".zephyr"
-    (directory / "report.jsonl").write_text('{"$report_type": 1}\n', encoding="utf-8")
-    (directory / "torn.jsonl").write_text('{"kind":"hea', encoding="utf-8")
+    foreign = {"report.jsonl": '{"$report_type": 1}\n', "torn.jsonl": '{"kind":"hea'}
+    for name, text in foreign.items():
+        (directory / name).write_text(text, encoding="utf-8")
     pushed = run_command("push", "--json")
 
     assert pushed.ret == 0
     assert json.loads(pushed.out)["problems"] == []
+    for name, text in foreign.items():
+        assert (directory / name).read_text(encoding="utf-8") == text
 
 
 def test_directory_with_other_files_gets_no_gitignore(pytester, run_shard):
@@ -442,7 +451,9 @@ ATTEMPTS = {
 
 
 @pytest.mark.parametrize("service", ATTEMPTS)
-@pytest.mark.parametrize("is_one_push", [True, False], ids=["one push", "each alone"])
+@pytest.mark.parametrize(
+    "is_one_push", [True, False], ids=["one push", "each at its end"]
+)
 @pytest.mark.usefixtures("broken_suite")
 def test_attempts_of_a_ci_job_may_run_on_different_machines(
     pytester, run_zephyr, run_command, target, monkeypatch, service, is_one_push
@@ -746,4 +757,5 @@ def test_damaged_journal_does_not_keep_others_of_its_run_from_being_sent(
     assert ran.ret == 0
     assert f"{first}, line {index + 1} cannot be read" in ran.text
     assert target.statuses()[101] == "2"
+    assert "test_green.py::test_a" in target.execution(101).comment
     assert run_command("push").text == "nothing to send\n"

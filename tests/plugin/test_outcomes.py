@@ -70,6 +70,7 @@ SUITE = """
     def test_one_parameter_of_five(n): assert n != 2
 
     @case(14)
+    @pytest.mark.xdist_group("stacked")
     @pytest.mark.parametrize("a", [1, 2])
     @pytest.mark.parametrize("b", [1, 2])
     def test_stacked(a, b): pass
@@ -153,7 +154,7 @@ MODES = {
     "n0": ["-n0"],
     # Tests that wait are moved from one worker to another.
     "worksteal": ["-n2", "--dist=worksteal"],
-    # Node ids get the name of their group.
+    # The node ids of tests in a group get its name.
     "loadgroup": ["-n2", "--dist=loadgroup"],
     # Every worker runs every test.
     "each": ["--dist=each", "--tx=2*popen"],
@@ -182,7 +183,7 @@ def test_every_outcome_has_its_status(run_zephyr, target, args):
 
 
 @pytest.mark.usefixtures("suite")
-def test_notes_have_the_text_of_every_failure(run_zephyr, target):
+def test_notes_have_the_texts_of_failures(run_zephyr, target):
     run_zephyr(check_exit_code=False)
 
     notes = {case: target.execution(case).comment or "" for case in STATUSES}
@@ -261,6 +262,7 @@ def test_failed_subtest_fails_its_test_case_and_is_named(
         101: "2", 102: "2", 103: "1"
     }  # fmt: skip
     assert "[number]" in target.execution(101).comment
+    assert "(n=1)" in target.execution(102).comment
 
 
 def test_interrupted_run_pushes_what_finished(pytester, run_zephyr, target):

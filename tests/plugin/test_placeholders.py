@@ -21,6 +21,7 @@ def fill_cycle(pytester, run_pytest, monkeypatch):
     def run(name: str, *args: str) -> str:
         ran = run_pytest("--zephyr", f"--zephyr-cycle={name}", *args)
         if ran.ret:
+            assert ran.ret == pytest.ExitCode.USAGE_ERROR
             return str(ran.text)
         header = json.loads(
             ran.journals[-1].read_text(encoding="utf-8").splitlines()[0]
@@ -117,7 +118,9 @@ def test_doubled_braces_are_no_placeholder(fill_cycle):
         ("{env:ABSENT}", "the variable ABSENT of {env:ABSENT} is not set"),
     ],
 )
-def test_placeholder_without_a_value_is_a_usage_error(fill_cycle, name, message):
+def test_placeholder_that_is_unknown_or_has_no_value_is_a_usage_error(
+    fill_cycle, name, message
+):
     text = fill_cycle(name)
 
     assert message in text

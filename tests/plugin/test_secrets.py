@@ -1,4 +1,7 @@
-"""No run prints a credential, writes one to a file or sends one as part of a result."""
+"""The plugin prints no secret, writes none to a file and sends none in a result.
+
+Secrets are credentials and the values of secret parameters, such as ``password``.
+"""
 
 from __future__ import annotations
 
@@ -293,7 +296,7 @@ def test_the_command_refuses_a_credential_without_showing_it(capsys, name, joine
     assert "s3cr3t" not in printed.out + printed.err
 
 
-#: Tests with secrets in their node ids; pytest-xdist appends its group to one.
+#: Tests with secrets in their node ids; pytest-xdist appends the group of `test_a`.
 SECRETS_IN_NODE_IDS = """
     import os, pytest
 

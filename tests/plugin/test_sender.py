@@ -182,7 +182,7 @@ def test_coverage_of_subprocesses_does_not_record_the_sender(
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert target.statuses()[101] == "1"
-    # This process and the one of the test.
+    # One file is of the process of pytest, one of the process that the test starts.
     assert len(list(pytester.path.glob(".coverage.*"))) == 2
 
 
@@ -224,7 +224,7 @@ def test_sender_starts_with_a_closed_stdin(run_python, target):
 
 @needs_posix
 def test_sender_starts_if_pytest_is_process_1(run_python, target):
-    """In a container it may be; the parent of the sender is 1, as that of an orphan."""
+    """In a container it may be; the parent of the sender is then 1, as of an orphan."""
     command = ["unshare", "--fork", "--pid", "--kill-child", sys.executable]
     if run_python("-c", "pass", command=command).returncode:
         pytest.skip("this user may not make a namespace of processes")
@@ -367,7 +367,7 @@ def test_wait_for_a_sender_that_does_not_start_ends_at_the_deadline(
     assert "results kept in .zephyr" in done.stdout
 
 
-def test_pipes_of_a_sender_without_threads_are_closed(pytester, run_python):
+def test_pipes_of_a_sender_are_closed_if_no_thread_can_be_started(pytester, run_python):
     """With ``-W error`` an open pipe would be an error of some test."""
     (pytester.path / "early.py").write_text(
         "import _thread\ndef no(*_args): raise RuntimeError('no thread left')\n"
@@ -475,7 +475,9 @@ TRICKLES = [
 
 
 @pytest.mark.parametrize(("begin", "part"), TRICKLES)
-def test_endless_answer_ends_at_the_deadline(run_python, trickle, begin, part):
+def test_wait_for_an_endless_answer_ends_at_the_deadline(
+    run_python, trickle, begin, part
+):
     """Each byte arrives within the timeout, but the answer never ends."""
     url = trickle(begin, part)
     done = run_python(
@@ -491,7 +493,7 @@ def test_endless_answer_ends_at_the_deadline(run_python, trickle, begin, part):
 @pytest.mark.parametrize(
     "words", [["push"], ["check"], ["list", "projects"]], ids=" ".join
 )
-def test_endless_answer_ends_the_command_at_the_deadline(
+def test_command_with_an_endless_answer_ends_at_the_deadline(
     run_python, target, trickle, words
 ):
     run_python("-m", "pytest", "--zephyr", "--zephyr-push=never")
@@ -527,7 +529,7 @@ def is_running(pid: int) -> bool:
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc")
 @pytest.mark.parametrize("forked", [False, True], ids=["alone", "with a forked child"])
 @pytest.mark.parametrize("killed", ["pytest", "sender", "both"])
-def test_kill_leaves_no_process_and_loses_no_result(
+def test_kill_leaves_no_sender_and_loses_no_result(
     pytester, run_python, target, run_command, killed, forked
 ):
     """A child process of the suite may still hold the pipe open."""
