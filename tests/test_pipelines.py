@@ -208,6 +208,7 @@ def test_one_job_reports_its_results(runner_for, target, recipe):
     runner.checkout("test")
     done = list(runner.run(job, "test"))
 
+    # The first step installs; the second runs the tests, of which one fails.
     assert [each.returncode for each in done] == [0, 1, *[0] * (len(done) - 2)]
     assert "View results: " in done[1].stdout
     assert target.statuses() == EXPECTED_STATUSES

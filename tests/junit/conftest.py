@@ -12,23 +12,21 @@ import pytest
 from tests.conftest import CommandResult
 
 
-REPORTS = Path(__file__).parent / "reports"
+XML_FILES = Path(__file__).parent / "xml"
 
 
 @pytest.fixture
-def write_report(
-    pytester: pytest.Pytester, target_variables: None
-) -> Callable[..., Path]:
+def write_xml(pytester: pytest.Pytester, target_variables: None) -> Callable[..., Path]:
     """Return a function that writes *content* to a file.
 
-    Without *content*, it copies the file of `REPORTS` with the same name.
+    Without *content*, it copies the file of `XML_FILES` with the same name.
     """
 
     def make(name: str, content: str | bytes | None = None) -> Path:
         path = pytester.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if content is None:
-            shutil.copyfile(REPORTS / name, path)
+            shutil.copyfile(XML_FILES / name, path)
         else:
             data = content.encode("utf-8") if isinstance(content, str) else content
             path.write_bytes(data)

@@ -221,7 +221,7 @@ TOO_LONG = node(
 
 @pytest.mark.parametrize("limit", [300, 1_000, 4_000])
 def test_no_cut_damages_the_mark_of_another_cut(limit):
-    """Without the complete marks, there is no `…` in the notes."""
+    """Apart from complete marks, the notes are ASCII."""
     output = notes_of(TOO_LONG, limit=limit) or ""
 
     assert len(output) <= limit

@@ -365,7 +365,7 @@ def test_a_journal_has_the_options_that_were_set_and_decide_the_result():
 
 
 def test_the_options_of_a_journal_have_the_same_values_later():
-    """A later push has the same result as a push at the end of the session."""
+    """So a later push has the same result as one at the end of the session."""
     first = resolve.resolve(OptionSources(environ=environ_of_all_options()))
     again = resolve.resolve(
         OptionSources(journal_options=resolve.journaled_options(first))
@@ -406,7 +406,7 @@ SECRET = "hunter2"
 
 @pytest.mark.parametrize("name", ["token", "username", "password"])
 def test_the_message_about_a_credential_says_where_it_belongs(name):
-    """The message has the wrong place and the right one."""
+    """It also says where the credential was found."""
     message = options.credential_message(name, f"zephyr_{name} in pytest.ini")
 
     assert message.startswith(f"zephyr_{name} in pytest.ini: ")
@@ -442,8 +442,8 @@ def test_no_option_takes_a_credential(name):
         f"//ada:{SECRET}@zephyr.example",
     ],
 )
-def test_a_wrong_address_is_shown_without_its_credential(name, text):
-    """A text that may be a password is hidden, whatever is wrong with the address."""
+def test_an_address_is_shown_without_its_credential(name, text):
+    """A text that may be a password is hidden, even if the address is invalid."""
     try:
         settings = resolve.resolve(
             OptionSources(environ={f"ZEPHYR_{name.upper()}": text})

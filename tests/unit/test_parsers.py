@@ -260,7 +260,7 @@ def test_a_text_becomes_its_value(name, text, value):
 def test_the_message_about_an_invalid_value_says_what_is_wrong_or_allowed(
     name, text, reason
 ):
-    """It has the shortened value, its source, and an allowed value that is close."""
+    """It has the shortened value, its source, and the closest allowed value, if any."""
     message = error_message(name, text)
     start = repr(text)[1:90]
 

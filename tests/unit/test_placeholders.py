@@ -69,7 +69,7 @@ def test_placeholders_in_a_value_are_not_filled():
     ],
 )
 def test_the_message_about_a_placeholder_says_why_it_has_no_value(text, reason):
-    """The message names the placeholder, and the option that would give it a value."""
+    """It names the placeholder, and the option that sets it, if there is one."""
     with pytest.raises(InvalidValue) as caught:
         fill(text, values_of({"EMPTY": ""}, None, None))
 

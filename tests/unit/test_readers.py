@@ -72,7 +72,7 @@ def test_an_execution_is_read_from_its_row():
     ],
 )
 def test_the_time_of_an_execution_is_the_first_that_is_a_number(changes, executed_on):
-    """The last change counts if the result has none, but only if there is a status."""
+    """If no date of the result is a number, the last change counts, given a status."""
     entity = readers.execution({**ROW, **changes})
 
     assert entity is not None
@@ -80,7 +80,7 @@ def test_the_time_of_an_execution_is_the_first_that_is_a_number(changes, execute
 
 
 def test_numbers_may_be_texts():
-    """Only the stamp of the execution differs, a digest of the values as they are."""
+    """Only the stamp differs, because it is a digest of the values in the row."""
     row = json.loads(json.dumps(ROW), parse_int=str)
     entity, plain = readers.execution(row), readers.execution(ROW)
 

@@ -292,10 +292,10 @@ JOBS = st.lists(
 
 @deterministic
 @given(JOBS, st.randoms(use_true_random=False))
-def test_merging_does_not_depend_on_order_or_repetition(
+def test_results_do_not_depend_on_how_the_journals_are_named(
     jobs: list[tuple[str, list[list[dict[str, object]]]]], chance: random.Random
 ) -> None:
-    """The order of files, and files that are named twice, change no result."""
+    """They may be in any order, named twice, or found in their directory."""
     with tempfile.TemporaryDirectory() as directory:
         paths = [
             write(

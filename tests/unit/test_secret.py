@@ -55,7 +55,7 @@ def test_every_way_to_show_a_secret_hides_its_value(show):
 
 
 def test_reveal_returns_the_value():
-    """Code that signs a request needs it."""
+    """The client needs it to log in."""
     assert Secret(VALUE).reveal() == VALUE
 
 
@@ -76,7 +76,7 @@ def test_a_secret_has_no_dict():
 
 
 def test_secrets_are_equal_by_value():
-    """So a credential that is read twice is equal to itself."""
+    """So a credential that is read again is equal to the first."""
     assert Secret("a") == Secret("a")
     assert Secret("a") != Secret("b")
     assert Secret("a") != "a"

@@ -86,7 +86,10 @@ def test_a_map_changes_only_what_it_names():
     ],
 )
 def test_the_closest_of_several_candidates_is_used(text, statuses):
-    """An id comes first, then the exact name, then another case; active names first."""
+    """An id comes first, then the exact name, then the name in another case.
+
+    Of statuses with the same name, the first active one is used.
+    """
     chosen = choices({"error": text}, "from -o", statuses)
 
     assert chosen[Outcome.ERROR].status == FAIL

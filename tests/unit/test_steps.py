@@ -48,7 +48,7 @@ def test_a_step_is_matched_by_number_or_text(label, number):
 
 
 def test_the_worst_of_several_equal_steps_decides():
-    """Parameters of a test, or a loop, repeat a step."""
+    """A test with parameters, or a loop, repeats a step."""
     outcomes = ("passed", "failed", "passed")
     steps = [Step(number, 2, outcome=each) for number, each in enumerate(outcomes)]
 
