@@ -68,7 +68,7 @@ def create_app(
 ) -> WSGIApplication:
     """Return a WSGI application that serves *store*.
 
-    Its control page lists and changes *faults*, and `FaultyApp` applies them. Calls
+    Its control page lists and changes *faults*; only `FaultyApp` applies them. Calls
     that the sandbox does not support are added to *unsupported_calls*.
     """
     faults = Faults() if faults is None else faults

@@ -25,7 +25,7 @@ from pytest_zephyr.sandbox.data.values import now_ms
 
 COOKIE_NAME = "token"
 COOKIE_SECONDS = 90 * 60
-#: Calls that a user without permissions may make.
+#: Ends of the paths of calls that a user without permissions may make.
 OPEN_TO_ALL = ("/user/current", "/manifest")
 
 

@@ -88,7 +88,7 @@ EFFECTS: Mapping[Kind, str] = {
 
 #: Key of the WSGI environ; its value is the kind of the fault that spoils the answer.
 FAULT_KEY = "sandbox.fault"
-#: Faults after which the sandbox still gives the right answer.
+#: Kinds of fault with which the sandbox still gives the right answer.
 HARMLESS_KINDS = ("latency", "expire_cookie")
 LOGIN_PAGE = (
     "<!DOCTYPE html><html><head><title>Sign in</title></head>"
@@ -106,7 +106,7 @@ class Fault:
 
     *path* is a part of the path after ``/flex``, or a pattern with ``*``, ``?`` or
     ``[`` for all of it. The fault skips the first *after* requests that match, and
-    applies to the next *times* of them (`None`: to all).
+    applies to the next *times* of them (`None`: to all that follow).
 
     What each *kind* does, and with which of the other values, is in `EFFECTS`.
     """
@@ -315,7 +315,7 @@ def _without_offset(environ: WSGIEnvironment) -> WSGIEnvironment:
 
 
 def _edit_rows(response: Response, fault: Fault) -> None:
-    """Change the rows of a list, an envelope, or an envelope in a list.
+    """Change the rows, or the total, in a list, an envelope, or an envelope in a list.
 
     Other answers stay as they are.
     """

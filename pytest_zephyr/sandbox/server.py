@@ -37,13 +37,13 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 
-#: How many of the latest requests `Sandbox.requests` has.
+#: How many requests `Sandbox.requests` has at most: the latest.
 MAX_RECORDED_REQUESTS = 10_000
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it was answered.
+    """One request, and the status that it was answered with.
 
     *status* is 0 if the connection was closed without an answer; *body* is that of the
     request, or `None` if it was empty.

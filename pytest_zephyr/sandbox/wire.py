@@ -140,7 +140,7 @@ def body_list() -> list[Json]:
 
 
 def require_objects(value: Any, problem: str) -> list[Json]:
-    """Return *value* if it is a list of objects."""
+    """Return *value* if it is a list of objects; else answer 400 with *problem*."""
     if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
         raise bad_request(problem)
     return value

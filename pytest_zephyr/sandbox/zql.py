@@ -94,7 +94,7 @@ def _condition(
     Raise LookupError, ValueError or ApiError if it is not supported.
     """
     if name == "id":
-        # It is not documented which id this is. Here, ids of different kinds differ.
+        # It is not documented which of the ids this is, so any of them matches.
         columns = [Case.testcase_id, Case.id, Placement.id]
         columns += [Execution.id] if entity == "execution" else []
         either = and_ if operator == "!=" else or_

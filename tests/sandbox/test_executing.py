@@ -220,7 +220,7 @@ def test_executions_are_filtered_by_tester(
     executions: list[int],
     tester: int,
 ) -> None:
-    """Executions assigned to anyone are included on request."""
+    """Executions of the tester Anyone, whose id is -10, are included on request."""
     other, _ = sandbox.store.add_user("other", "secret")
     for testcase_id, owner in ((4, -10), (5, other)):
         sandbox.store.add_case(target.release, testcase_id=testcase_id)

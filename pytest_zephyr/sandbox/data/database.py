@@ -62,10 +62,10 @@ class Database:
             raise OSError(
                 errno.EINVAL, "not a database of the sandbox", path
             ) from error
-        # This connection only reads a number that changes when another one commits.
+        # This connection only reads a number that changes when another connection commits.
         self._watcher = sqlite3.connect(path, check_same_thread=False)
         self._watch_lock = threading.Lock()
-        # Versions differ between two openings of a file.
+        # Without it, versions of two openings of the file could be the same.
         self._opening_id = secrets.token_hex(4)
 
     @contextmanager

@@ -55,8 +55,8 @@ _REQUIREMENTS = {
 }
 
 _FAILED_ID = 109
-#: Status and notes of each result in the phase Regression, by test case id. Test case
-#: 112 has no result.
+#: Status and notes of the newest result of each test case in the phase Regression, by
+#: test case id. Test case 112 has no result.
 _RESULTS: dict[int, tuple[str, str | None]] = {
     **dict.fromkeys(range(101, 112), ("1", None)),
     104: ("4", "The mail server of the test environment is down"),

@@ -50,5 +50,5 @@ class ExecutionState:
 
     @property
     def result_count(self) -> int:
-        """How often the test case was executed."""
+        """How many results the execution has had."""
         return len(self.history)

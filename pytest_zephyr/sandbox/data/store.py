@@ -361,7 +361,7 @@ class Store:
         return states[0] if states else None
 
     def attachment_bytes(self, phase: int, testcase_id: int, name: str) -> list[bytes]:
-        """Return the files called *name* of the executions of a test case in *phase*."""
+        """Return the files called *name* of a test case's executions in *phase*."""
         with self.database.reading() as session:
             states = queries.executions(session, phase, Case.testcase_id == testcase_id)
             files = attachments.of_items(

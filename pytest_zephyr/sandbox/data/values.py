@@ -10,7 +10,7 @@ from typing import Any
 
 
 class ApiError(Exception):
-    """An answer other than 200; no *message* means an empty body."""
+    """An answer with an error status; without *message*, its body is empty."""
 
     def __init__(
         self, status: int, message: str | None = None, code: str | None = None

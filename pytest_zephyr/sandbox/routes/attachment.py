@@ -1,4 +1,4 @@
-"""Attachments: files are sent first, and attached in a second call."""
+"""Attachments: files are uploaded in one call, and attached in another."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def executions() -> Response:
 
 @routes.get("/execution/user/project")
 def executions_of_project() -> Response:
-    """Answer as `executions` does, for one project."""
+    """Answer as `executions` does, for one project if the query has its id."""
     project = wire.query_int("projectid")
     return wire.answer(
         list_executions()

@@ -32,7 +32,7 @@ def _status_rule(element: str, status: str) -> dict[str, str]:
     }
 
 
-#: How clients read test cases from a JUnit file, in the vendor's template language.
+#: How clients read test cases from JUnit XML, in the vendor's template language.
 JUNIT_TEMPLATE = [
     {
         "packageName": "${testsuite.testcase:classname}",

@@ -40,7 +40,7 @@ TEXT_COLUMNS = {
 
 
 def read_fields(session: Session, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns of a test case that were sent."""
+    """Return the values of a test case that were sent, by their columns."""
     fields: dict[str, Any] = {
         column: wire.optional_text(given, key)
         for key, column in TEXT_COLUMNS.items()
