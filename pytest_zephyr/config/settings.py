@@ -157,8 +157,7 @@ class Settings:
 
     def rules(self, statuses: Sequence[status.Status]) -> Rules:
         """Return the rules for results on a server that has *statuses*."""
-        # The other characters of the notes are for the tag.
-        limit = self.notes_limit - min(tags.MAX_TAG_LENGTH, self.notes_limit // 2)
+        limit = self.notes_limit - tags.room_in(self.notes_limit)
         return Rules(self.choices(statuses), notes.NotesOptions(self.comment, limit))
 
     def choices(

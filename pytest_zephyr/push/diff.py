@@ -219,14 +219,14 @@ def decide(
     verdict = max(our_status_id, tags.worst(others), key=severity)
     new_tag = tags.Tag(
         result.run_digest, max(min(result.at, rules.now), tag.at), findings
-    )
+    ).fit(tags.room_in(rules.notes_limit))
     if severity(verdict) == severity(result.status.id) or rules.force:
-        return _change_to_write(result, execution, str(new_tag), rules.notes_limit)
+        return _change_to_write(result, execution, new_tag, rules.notes_limit)
     has_verdict = severity(execution.status_id) == severity(verdict)
     if has_verdict and not written and set(findings) == set(tag.findings):
         return Change(result, execution, overruled_by=verdict)
     notes = tags.strip(execution.notes) if has_verdict or written else OTHER_JOB_NOTES
-    return Change(result, execution, notes, str(new_tag), verdict)
+    return Change(result, execution, notes, new_tag, verdict)
 
 
 def _tag_of_run(result: CaseResult, execution: Execution, *, written: bool) -> tags.Tag:

@@ -21,8 +21,8 @@ from pytest_zephyr.results.status import PASS
 from pytest_zephyr.results.status import severity
 
 
-#: The most characters of a tag; the notes leave that room. If the jobs need more, those
-#: with the best results are left out.
+#: The most characters of a tag, with the line break before it. If the jobs need more,
+#: those with the best results are left out.
 MAX_TAG_LENGTH = 400
 
 _MAX_TIME_MS = 10**15
@@ -82,14 +82,26 @@ class Tag:
     findings: Sequence[Finding] = ()
 
     def __str__(self) -> str:
+        return self.fit(MAX_TAG_LENGTH)
+
+    def fit(self, room: int) -> str:
+        """Return the tag as text, with the findings that *room* characters suffice for.
+
+        One of them is for the line break before the tag.
+        """
         head = f"[pytest-zephyr run={self.run_digest} at={_bounded(self.at)} jobs="
         jobs = ""
         for each in sorted(self.findings, key=lambda each: -severity(each.status_id)):
             more = f"{jobs},{each}" if jobs else str(each)
-            if len(head) + len(more) + 1 > MAX_TAG_LENGTH:
+            if len(f"\n{head}{more}]") > room:
                 break
             jobs = more
         return f"{head}{jobs}]"
+
+
+def room_in(notes_limit: int) -> int:
+    """Return how many of *notes_limit* characters are for the tag: at most half."""
+    return min(MAX_TAG_LENGTH, notes_limit // 2)
 
 
 def find(notes: str) -> Tag | None:

@@ -327,6 +327,25 @@ def test_a_worse_result_that_a_pass_has_overwritten_is_restored():
     assert tags.strip(decided.tagged_notes or "") == tags.strip(notes)
 
 
+@pytest.mark.parametrize("limit", [200, 600, 4000])
+def test_notes_and_a_tag_of_many_jobs_keep_to_the_limit(limit):
+    """The tag has at least one job, and only whole ones."""
+    notes = "n" * (limit - tags.room_in(limit))
+    ours = job_result(JOB_A, FAIL, notes=notes)
+    others = [Finding(JobMark(f"{n:08x}"), FAIL.id, n) for n in range(50)]
+    row = execution(status_id=FAIL.id, notes=str(Tag(ours.run_digest, 1, others)))
+    change = decide(ours, row, rules_for(ours, notes_limit=limit))
+
+    assert change is not None
+    assert change.notes == notes
+    assert change.tagged_notes is not None
+    assert len(change.tagged_notes) <= limit
+    parsed = tags.find(change.tagged_notes)
+    assert parsed is not None
+    assert parsed.findings
+    assert set(parsed.findings) <= set(others)
+
+
 @pytest.mark.parametrize("status", [FAIL, PASS], ids=lambda status: status.name)
 def test_notes_of_people_stay_if_none_are_to_be_written(status):
     """Only a failure adds a tag to them, which a later pass removes."""
