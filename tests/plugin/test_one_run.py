@@ -742,9 +742,12 @@ def test_session_sends_no_results_of_other_journals(
 
 
 def test_damaged_journal_does_not_keep_others_of_its_run_from_being_sent(
-    run_command, pytester, run_shard, target
+    run_command, pytester, run_shard, run_zephyr, target
 ):
-    """The damaged line is named, and the next push has nothing to send."""
+    """The line is named. It may be about any test case, so only failures are sent.
+
+    The next push has nothing to send.
+    """
     run_shard("red", holds=False)
     (first,) = (pytester.path / ".zephyr").glob("*.jsonl")
     lines = first.read_bytes().splitlines(keepends=True)
@@ -752,9 +755,13 @@ def test_damaged_journal_does_not_keep_others_of_its_run_from_being_sent(
     lines[index] = lines[index][:-4] + b"\n"
     first.write_bytes(b"".join(lines))
     run_shard("green", "--zephyr-push=never", holds=True)
+    pytester.makepyfile(
+        test_b="import pytest\n@pytest.mark.zephyr(102)\ndef test_b(): assert 0\n"
+    )
+    run_zephyr("test_b.py", "--zephyr-run-key=K", "--zephyr-push=never")
     ran = run_command("push")
 
     assert ran.ret == 0
     assert f"{first}, line {index + 1} cannot be read" in ran.text
-    assert target.statuses()[101] == "2"
+    assert (target.statuses()[101], target.statuses()[102]) == ("2", "2")
     assert run_command("push").text == "nothing to send\n"

@@ -198,7 +198,7 @@ def test_release_that_stays_locked_is_named(pytester, run_zephyr, target):
         *NAMES, "--zephyr-create=cycle", "--zephyr-deadline=10", check_exit_code=False
     )
 
-    assert "is locked" in ran.text
+    assert "name1.0 is locked" in ran.text
     assert "1 test case: 1 not sent" in ran.text
     assert cycles(target) == []
 
@@ -234,28 +234,22 @@ def test_nothing_is_created_for_unknown_ids(pytester, run_zephyr, target):
 
 
 @pytest.mark.usefixtures("no_phase_id")
-@pytest.mark.parametrize(
-    ("create", "message"),
-    [
-        ("never", "'Build 7' (from --zephyr-cycle) is not a cycle of release '1.0'"),
-        ("execution", "To create it: --zephyr-create=cycle."),
-        ("phase", "To create it: --zephyr-create=cycle."),
-    ],
-)
+@pytest.mark.parametrize("create", ["never", "execution", "phase"])
 def test_missing_cycle_is_named_if_it_may_not_be_created(
-    pytester, run_zephyr, target, create, message
+    pytester, run_zephyr, target, create
 ):
     add_cases(target, [201])
     pytester.makepyfile(ONE_TEST.format(case=201))
     ran = run_zephyr(*NAMES, f"--zephyr-create={create}")
 
-    assert message in ran.text
+    assert "'Build 7' (from --zephyr-cycle) is not a cycle of release '1.0'" in ran.text
+    assert "To create it: --zephyr-create=cycle." in ran.text
     assert target.writes == []
 
 
 @pytest.mark.usefixtures("no_phase_id")
 def test_four_jobs_at_once_create_one_cycle(pytester, target):
-    """The cycle with the lowest id is used, and the others are removed."""
+    """Each may create a cycle, but only one is left, and it has all results."""
     add_cases(target, range(1000, 1040))
     pytester.makepyfile(MANY_TESTS.format(first=1000, last=1040))
     command = [
@@ -357,7 +351,7 @@ def test_no_test_case_is_added_to_a_structured_phase(pytester, run_zephyr, targe
 
 
 def test_no_test_case_is_created_for_a_structured_phase(pytester, run_zephyr, target):
-    """The two tests would share a test case, because they have the same name."""
+    """The two tests would share a test case: they have the same name and folder."""
     target.sandbox.store.add_phase(target.cycle, "Folders", free_form=False)
     for package in ("api", "ui"):
         pytester.mkpydir(package)
@@ -383,6 +377,7 @@ def test_known_test_case_outside_the_phase_is_named_with_how_to_add_it(
     ran = run_zephyr("--zephyr-on-error=fail", check_exit_code=False)
 
     assert ran.ret == 8
+    assert f"test case 201 has no execution in phase id {target.phase}" in ran.text
     assert "to have it added: --zephyr-create=execution" in ran.text
 
 
@@ -544,7 +539,7 @@ CREATE = (*NAMES, "--zephyr-create=cycle", "--zephyr-unmapped=create")
 
 @pytest.mark.usefixtures("no_phase_id")
 @pytest.mark.parametrize("workers", without_and_with_xdist(2))
-def test_test_cases_are_created_once_for_tests_without_a_marker(
+def test_test_cases_are_created_once_for_tests_without_a_test_case(
     pytester, run_zephyr, target, workers
 ):
     requirement = target.sandbox.store.add_requirement(target.release, "R", alt="REQ-1")
@@ -627,7 +622,7 @@ def test_dry_run_counts_a_test_case_that_an_earlier_run_created(pytester, run_ze
 
 
 @pytest.mark.usefixtures("no_phase_id")
-def test_a_test_case_is_created_for_a_result_with_a_status_of_the_server(
+def test_a_test_case_is_created_for_a_result_with_a_custom_status(
     pytester, run_zephyr, target
 ):
     """A server may have statuses besides the default ones."""
@@ -1032,7 +1027,10 @@ def test_printed_command_corrects_a_typo(
 def test_printed_command_has_a_name_of_digits(
     pytester, run_zephyr, target, run_shown_command
 ):
-    """The message has the name that was looked up, and the command no id."""
+    """The command has ``name:2024``, because ``2024`` would be an id.
+
+    The message has the name of the phase with its placeholder filled in.
+    """
     store = target.sandbox.store
     phase = store.add_phase(target.cycle, "2024")
     store.schedule(phase, 101)
@@ -1042,15 +1040,16 @@ def test_printed_command_has_a_name_of_digits(
     )  # fmt: skip
 
     assert "'name:20244' (from --zephyr-phase) is not a phase of cycle" in ran.text
+    assert "--zephyr-phase name:2024" in ran.text
     assert run_shown_command(ran.text).ret == 0
     assert store.execution(phase, 101).status == "1"
 
 
-def test_all_problems_are_reported_at_once(pytester, run_zephyr):
+def test_problems_of_cycle_and_status_are_reported_together(pytester, run_zephyr):
     pytester.makepyfile(ONE_TEST.format(case=101))
     ran = run_zephyr(
-        *NAMES[:3], "--zephyr-phase=Smok", "--zephyr-status-map=error=Blockd",
-        "--zephyr-on-error=fail", check_exit_code=False,
+        *NAMES, "--zephyr-status-map=error=Blockd", "--zephyr-on-error=fail",
+        check_exit_code=False,
     )  # fmt: skip
 
     assert ran.ret == 4
@@ -1113,6 +1112,7 @@ def test_run_check_and_push_report_the_same_target_problem(
     failed = run_zephyr("--zephyr-on-error=fail", check_exit_code=False)
 
     for ran in (warned, checked, pushed, failed):
+        # A push gives the journal as the source of the name.
         text = ran.text.replace(warned.journals[0].name, "ZEPHYR_CYCLE")
         assert message in text
         assert location in text
