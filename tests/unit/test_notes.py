@@ -390,13 +390,18 @@ def test_evidence_is_always_in_the_notes(comment):
 
 def test_evidence_of_several_tests_has_the_names_of_the_tests():
     """Defects are listed once for all tests."""
-    evidence = Evidence(comments=("a",), defects=("BUG-7",))
-    nodes = [node(Outcome.PASSED, f"t[{n}]", evidence=evidence) for n in "ab"]
+    nodes = [node(Outcome.PASSED, f"t[{n}]", evidence=EVIDENCE) for n in "ab"]
 
     assert (notes_of(*nodes) or "").splitlines()[3:] == [
-        "defects: BUG-7",
-        "comment (t[a]): a",
-        "comment (t[b]): a",
+        "defects: BUG-7, BUG-8",
+        "comment (t[a]): slow &lt;today&gt;",
+        "browser (t[a]): firefox",
+        "n (t[a]): 3",
+        "left out (t[a]): film.webm (11M), larger than 10M",
+        "comment (t[b]): slow &lt;today&gt;",
+        "browser (t[b]): firefox",
+        "n (t[b]): 3",
+        "left out (t[b]): film.webm (11M), larger than 10M",
     ]
 
 

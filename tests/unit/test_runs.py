@@ -55,7 +55,8 @@ from tests.unit.make import notes_options
 from tests.unit.make import report
 
 
-def _key(key: str) -> dict[str, str]:
+def options_with(key: str) -> dict[str, str]:
+    """Return the options of a journal with this run key; an empty one is no key."""
     return {"run_key": key} if key else {}
 
 
@@ -66,7 +67,7 @@ def write(
     started: int = 0,
 ) -> Path:
     """Write a journal of a session with the name of the file, and close it."""
-    writer = JournalWriter.create(path, Header(path.stem, started, _key(key)))
+    writer = JournalWriter.create(path, Header(path.stem, started, options_with(key)))
     writer.append(*lines)
     writer.close()
     assert writer.broken is None
@@ -553,7 +554,7 @@ def test_journals_that_later_jobs_of_their_run_may_need_are_not_removed(tmp_path
         )
     write(tmp_path / "7.jsonl", key="K6")
     running = JournalWriter.create(
-        tmp_path / "4.jsonl", Header("4", options=_key("K1"))
+        tmp_path / "4.jsonl", Header("4", options=options_with("K1"))
     )
     prune(tmp_path, keep=0)
     running.close()
@@ -634,7 +635,7 @@ def test_without_locks_the_process_says_whether_a_session_is_running(
         job = Job(host=platform.node() if host == "here" else "elsewhere")
         path = tmp_path / "1.jsonl"
         writer = JournalWriter.create(
-            path, Header("1", options=_key("K"), job=job, pid=process.pid)
+            path, Header("1", options=options_with("K"), job=job, pid=process.pid)
         )
         writer.append(*lines_of_test("t.py::a", "passed"))
         last_write = time.time() - seconds_since_write
