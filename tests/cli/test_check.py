@@ -1,4 +1,4 @@
-"""`pytest-zephyr check` and `pytest-zephyr list`."""
+"""`pytest-zephyr check`, `pytest-zephyr list`, and the help of the commands."""
 
 from __future__ import annotations
 

@@ -84,9 +84,12 @@ def test_push_sends_a_journal_and_a_second_push_writes_nothing(push, journal, ta
 
 
 @pytest.mark.usefixtures("journal")
-def test_without_arguments_all_undelivered_journals_are_sent(push, target):
+def test_without_arguments_all_undelivered_journals_are_sent(push, run_zephyr, target):
+    run_zephyr("--zephyr-push=never", check_exit_code=False)
+
     assert push()[0] == 0
     assert target.statuses()[102] == "2"
+    assert target.execution(102).result_count == 2
 
     code, printed = push()
 
@@ -206,7 +209,7 @@ def test_the_printed_command_for_a_dry_run_has_the_flags_of_this_push(
     assert target.statuses()[101] == "1"
 
 
-def test_a_dry_run_does_not_count_in_a_run_with_its_key(
+def test_a_dry_run_does_not_count_in_a_run_with_the_same_key(
     pytester, push, run_zephyr, target
 ):
     path = pytester.makepyfile(test_a=ONE_TEST.format(case=101, body="assert False"))

@@ -58,7 +58,7 @@ class Request:
 
     @property
     def path(self) -> str:
-        """The path after the REST base and its version."""
+        """The path after the REST base and the version of the API."""
         path = urlsplit(self.target).path
         return path.removeprefix(REST).lstrip("/").partition("/")[2]
 

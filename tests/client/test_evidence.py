@@ -54,7 +54,7 @@ ENDED_MS = 1_764_633_600_000
 
 @dataclass
 class RecordedRun:
-    """A run of passed tests with evidence, which the first push writes to its journal."""
+    """A run of passed tests with evidence; its first push also writes its journal."""
 
     path: Path
     settings: Callable[..., Settings]
@@ -281,7 +281,7 @@ def test_a_file_of_an_older_run_does_not_count_as_sent(target, recorded_run, kin
 def test_the_next_push_compares_contents_or_the_number_of_files(
     target, recorded_run, kind, can_download
 ):
-    """The first push of the later run notes how many files the execution has.
+    """The first push of the later run notes how many files of this name and size exist.
 
     Then it gets no answer to its write, and no second list of the files.
     """
@@ -332,7 +332,7 @@ def test_an_equal_file_is_attached_once_across_runs(target, recorded_run):
 def test_an_attachment_that_cannot_be_downloaded_does_not_count_as_equal(
     target, recorded_run, kind, count
 ):
-    """After 404 the file is sent; without an answer the next push downloads it again."""
+    """After 404 the file is sent; without an answer it waits for the next push."""
     target.sandbox.faults.add(
         Fault("GET", "/download", kind=kind, status=404, times=None)
     )
@@ -511,7 +511,7 @@ def test_files_that_miss_the_deadline_are_kept(
 
 @pytest.fixture
 def target_with_steps(target: SandboxTarget) -> SandboxTarget:
-    """The target with cases 7 and 8, of three steps each."""
+    """Return *target* with test cases 7 and 8 added, which have three steps each."""
     for case in (7, 8):
         store = target.sandbox.store
         store.add_case(target.release, testcase_id=case, steps=["Open", "Fill", "Send"])
@@ -520,7 +520,7 @@ def target_with_steps(target: SandboxTarget) -> SandboxTarget:
 
 
 def first_steps(*outcomes: str) -> list[Step]:
-    """Return the first steps of case 7 or 8, with these outcomes."""
+    """Return steps of a test that match the first ones of case 7 or 8."""
     labels: tuple[str | int, ...] = ("open", 2, "SEND")
     return [
         Step(
@@ -622,7 +622,7 @@ def test_results_are_delivered_if_steps_cannot_be_read_now(
 def test_results_are_delivered_if_the_steps_of_a_case_cannot_be_read(
     target_with_steps, recorded_run
 ):
-    """The steps are attached in a file instead of added to the notes, and reported."""
+    """The steps are attached in a file, not added to the notes; the reason is shown."""
     recorded_run.add_test(7, *first_steps("passed"))
     recorded_run.add_test(8, *first_steps("passed"))
     target_with_steps.sandbox.faults.add(Fault("GET", "*/teststep", status=400))

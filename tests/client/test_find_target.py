@@ -245,7 +245,7 @@ def test_white_space_around_a_name_is_ignored(start_server):
 def other_places(target: SandboxTarget) -> dict[str, int]:
     """Return the ids of another project, release, cycle and phase.
 
-    The id of *other_cycle* is that of a cycle next to Nightly.
+    The id of *other_cycle* is that of cycle Other, which is in the release of Nightly.
     """
     store = target.sandbox.store
     names = ("Shop", "2.0", "Weekly", "Full")
