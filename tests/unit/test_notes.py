@@ -110,7 +110,7 @@ def test_a_failed_subtest_is_named():
 
 
 def test_a_failure_without_a_line_says_when_and_in_which_test():
-    """The report of a crash has no line, and that of a fixture may have none."""
+    """A crash has no failed line, and an error in a fixture may have none."""
     tested = node(Outcome.ERROR, failures=(failure("teardown", "", "stack"),))
 
     assert (notes_of(tested) or "").endswith(

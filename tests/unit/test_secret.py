@@ -37,7 +37,7 @@ VALUE = "s3cr3t-t0ken"
             id="credential as text",
         ),
         pytest.param(
-            lambda secret: json.dumps(secret, default=str), id="json by default"
+            lambda secret: json.dumps(secret, default=str), id="JSON with a default"
         ),
         pytest.param(
             lambda secret: logging.LogRecord(

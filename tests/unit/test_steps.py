@@ -22,7 +22,7 @@ CASE = [
 ]
 
 
-def result_with(*steps: Step, outcome: Outcome = Outcome.PASSED) -> NodeResult:
+def node_with(*steps: Step, outcome: Outcome = Outcome.PASSED) -> NodeResult:
     return node(outcome, evidence=Evidence(steps=steps))
 
 
@@ -41,7 +41,7 @@ def result_with(*steps: Step, outcome: Outcome = Outcome.PASSED) -> NodeResult:
 )
 def test_a_step_is_matched_by_number_or_text(label, number):
     step = Step(1, label, outcome="passed")
-    matched = match([result_with(step)], CASE)
+    matched = match([node_with(step)], CASE)
 
     assert matched.by_number == ({number: step} if number else {})
     assert matched.others == (() if number else (step,))
@@ -52,18 +52,16 @@ def test_the_worst_of_several_equal_steps_decides():
     outcomes = ("passed", "failed", "passed")
     steps = [Step(number, 2, outcome=each) for number, each in enumerate(outcomes)]
 
-    assert match([result_with(each) for each in steps], CASE).by_number == {2: steps[1]}
-    assert match([result_with(*steps)], CASE).by_number == {2: steps[1]}
+    assert match([node_with(each) for each in steps], CASE).by_number == {2: steps[1]}
+    assert match([node_with(*steps)], CASE).by_number == {2: steps[1]}
 
 
 def test_a_crash_fails_only_the_step_that_it_interrupted():
     done, open_step = Step(1, 1, outcome="passed"), Step(2, 2)
     crashed = match(
-        [result_with(done, open_step, outcome=Outcome.CRASHED)], CASE
+        [node_with(done, open_step, outcome=Outcome.CRASHED)], CASE
     ).by_number
-    stopped = match(
-        [result_with(done, open_step, outcome=Outcome.UNRUN)], CASE
-    ).by_number
+    stopped = match([node_with(done, open_step, outcome=Outcome.UNRUN)], CASE).by_number
 
     assert [step.outcome for step in crashed.values()] == ["passed", "failed"]
     assert [step.outcome for step in stopped.values()] == ["passed", ""]
@@ -98,4 +96,4 @@ def test_only_steps_that_passed_or_failed_are_written():
 def test_markup_case_and_spaces_make_no_difference(written, in_zephyr):
     step = Step(1, written, outcome="passed")
 
-    assert match([result_with(step)], [CaseStep(1, in_zephyr)]).by_number == {1: step}
+    assert match([node_with(step)], [CaseStep(1, in_zephyr)]).by_number == {1: step}

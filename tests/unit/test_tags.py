@@ -112,8 +112,8 @@ def job_result(
     """Return the result of a session for test case 101.
 
     The session took 10 ms and ended at *at*, in milliseconds. If it is *partial*, it
-    skipped another test of the test case. Empty *notes* stand for notes that fit the
-    *status*.
+    skipped another test of the test case. Empty *notes* stand for none if the *status* is
+    Pass, and otherwise for those of a failure.
     """
     outcome = Outcome.PASSED if status is PASS else Outcome.FAILED
     origin = Origin(
@@ -378,7 +378,7 @@ def test_a_later_result_of_another_run_is_not_overwritten(run, at, rules, is_old
     assert bool(changes.writes) is not is_older
 
 
-def test_dates_count_only_between_runs():
+def test_the_date_of_an_execution_does_not_count_within_a_run():
     """Jobs of one run are compared by their findings."""
     row = write(job_result(JOB_B, BLOCKED, 5000), execution(1, 101, notes=""))
     mine = job_result(JOB_A, FAIL)
