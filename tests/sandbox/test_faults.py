@@ -132,7 +132,7 @@ def test_answer_is_replaced_or_changed(
         "retry_after": lambda: answer.headers["Retry-After"] == "1",
         "missing": lambda: answer.content == b"",
         "html": lambda: answer.headers["Content-Type"].startswith("text/html"),
-        "status_after": lambda: True,
+        "status_after": lambda: answer.json()["errorCode"] == "503",
         "not_json": lambda: answer.text == "{not json",
         "not_utf8": lambda: b"\xff" in answer.content,
         "plain_text": lambda: answer.headers["Content-Type"].startswith("text/plain"),

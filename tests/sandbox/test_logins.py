@@ -100,7 +100,7 @@ def test_cookie_lasts_ninety_minutes(sandbox: Sandbox) -> None:
     cookie = answer.headers["Set-Cookie"]
     assert answer.status_code == 200
     assert cookie.startswith("token=")
-    assert "Max-Age=5400;" in cookie
+    assert "Max-Age=5400; Expires=" in cookie
     assert "Path=/flex; Secure; HttpOnly" in cookie
     assert answer.cookies.get_dict() == {"token": cookie[6:42]}
 

@@ -61,7 +61,10 @@ def test_overview_leads_to_the_phases(
 def test_phase_shows_its_results(
     sandbox: Sandbox, api: Api, target: SandboxTarget, tester: int
 ) -> None:
-    """A line has status, id, name, the first line of the notes, defects and files."""
+    """A line has status, id, name, the first line of the notes, time, defects and files.
+
+    Test cases that are not assigned have no line, and are counted.
+    """
     sandbox.store.set_statuses([("1", "Pass", True), ("7", "Odd <i>", True)])
     sandbox.store.schedule_all(target.phase, [343521, 343522], ["AUTH-1"])
     execution, other, _ = sandbox.store.executions(target.phase)
@@ -72,6 +75,8 @@ def test_phase_shows_its_results(
     attach_file(api, other.id, tester, "trace.html", b"x")
     api.execute({"rtsId": other.id, "testerId": tester, "status": "10"})
     sandbox.store.set_statuses([("1", "Pass", True)])
+    sandbox.store.add_case(target.release, "Not assigned", testcase_id=343524)
+    sandbox.store.add_to_phase(target.phase, 343524)
 
     text = get_page(sandbox.phase_url(target.phase))
 
@@ -83,6 +88,8 @@ def test_phase_shows_its_results(
     assert "second line" not in message
     for part in ("BUG-7", "1.53 s", "2025-12-02 00:00:00 UTC", "AUTH-1", "1 file"):
         assert part in message
+    assert "1 more test case without a tester" in message
+    assert "343524" not in message
 
 
 def test_execution_shows_all_its_details(

@@ -85,13 +85,14 @@ def test_other_projects_are_not_searched(
     """A search is limited to the given project, or to the project of the release."""
     project = sandbox.store.add_project("Other")
     other = sandbox.store.add_release(project, "Release")
+    sibling = sandbox.store.add_release(target.project, "Release 2")
 
     def find_ids(**where: int) -> list[int]:
         body = {"entitytype": "testcase", "word": "testcaseId = 1", **where}
         return visible_ids(api.post("/advancesearch/zql", json=body))
 
     assert find_ids(releaseid=other) == find_ids(projectid=project) == []
-    assert find_ids(projectid=target.project) == [1]
+    assert find_ids(releaseid=sibling) == find_ids(projectid=target.project) == [1]
 
 
 @pytest.mark.usefixtures("cases")

@@ -120,14 +120,14 @@ def check_free_form(phase: Phase) -> None:
 def add_selected(
     session: Session,
     phase: Phase,
-    target: Node,
+    folder: Node,
     selections: Iterable[Selection],
     *,
     with_folders: bool,
 ) -> int:
-    """Put selected test cases of the repository into *target*; return how many.
+    """Put selected test cases of the repository into *folder*; return how many.
 
-    If *with_folders* is true, they are put into copies of their folders below *target*,
+    If *with_folders* is true, they are put into copies of their folders below *folder*,
     and a selection without *only* includes the folders below its own.
     """
     check_free_form(phase)
@@ -144,16 +144,16 @@ def add_selected(
             ]
             if not chosen:
                 continue
-            node = phase_folder(session, target, node_id) if with_folders else target
+            node = phase_folder(session, folder, node_id) if with_folders else folder
             add_placements(session, node.id, chosen)
             added += len(chosen)
     return added
 
 
 def add_by_placement(
-    session: Session, phase: Phase, target: Node, placements: Sequence[int]
+    session: Session, phase: Phase, folder: Node, placements: Sequence[int]
 ) -> int:
-    """Put the test cases of repository *placements* into *target*; return how many."""
+    """Put the test cases of repository *placements* into *folder*; return how many."""
     check_free_form(phase)
     case_ids: dict[int, int] = {}
     for chunk in chunks(placements):
@@ -164,12 +164,12 @@ def add_by_placement(
         )
         case_ids.update((placement, case) for placement, case in rows)
     versions = [case_ids[id] for id in placements if id in case_ids]
-    add_placements(session, target.id, versions)
+    add_placements(session, folder.id, versions)
     return len(versions)
 
 
-def phase_folder(session: Session, target: Node, source_id: int) -> Node:
-    """Return the copy of a repository folder below *target*, created if missing."""
+def phase_folder(session: Session, folder: Node, source_id: int) -> Node:
+    """Return the copy of a repository folder below *folder*, created if missing."""
     path: list[Node] = []
     node = session.get(Node, source_id)
     while node is not None:
@@ -177,10 +177,10 @@ def phase_folder(session: Session, target: Node, source_id: int) -> Node:
         node = session.get(Node, node.parent_id) if node.parent_id else None
     for source in path:
         copies = list_rows(
-            session, Node, Node.parent_id == target.id, Node.name == source.name
+            session, Node, Node.parent_id == folder.id, Node.name == source.name
         )
-        target = copies[0] if copies else _add_copy(session, target, source)
-    return target
+        folder = copies[0] if copies else _add_copy(session, folder, source)
+    return folder
 
 
 def copy_tree(session: Session, phase: Phase, source: Node) -> None:
