@@ -199,7 +199,7 @@ def test_killed_xdist_run_is_sent_once(run_command, pytester, target, count):
         for each in executions
         if each.status not in {None, "1" if (each.testcase_id - 1000) % 7 else "2"}
     ]
-    # Each worker was killed while it ran a test.
+    # Each worker may have been killed while it ran a test.
     assert len(wrong) <= 2
     assert all(each.comment.startswith("crashed") for each in wrong)
     counts = {each.testcase_id - 1000: each.result_count for each in executions}

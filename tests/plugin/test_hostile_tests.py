@@ -828,7 +828,7 @@ DAMAGE = {
 @needs_posix
 @pytest.mark.parametrize("when", ["body", "teardown"])
 @pytest.mark.parametrize("how", DAMAGE)
-def test_closed_descriptors_lose_no_later_result(
+def test_damaged_descriptors_lose_no_later_result(
     pytester, run_zephyr, target, how, when
 ):
     """Earlier results are lost only if the file was removed, too.

@@ -185,6 +185,7 @@ def test_unknown_name_suggests_a_similar_one(
     assert message in ran.text
     assert target.writes == []
     assert " push .zephyr" in ran.text
+    assert len(ran.journals) == 1
 
 
 def test_unknown_test_case_is_named_and_the_rest_is_delivered(

@@ -520,7 +520,10 @@ def test_journal_that_an_earlier_push_delivered_still_counts(
 
 
 def test_each_journal_of_a_run_has_its_own_options(run_command, run_shard, target):
-    """Each has its own status map and its own option for comments, for example."""
+    """The status map of ``red`` gives WIP; ``red_2`` gives Fail, which is worse.
+
+    So the option for comments of ``red_2`` decides about the notes.
+    """
     run_shard(
         "red", "--zephyr-push=never", "--zephyr-status-map=failed=WIP", holds=False
     )
