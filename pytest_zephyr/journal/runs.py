@@ -20,7 +20,6 @@ from pytest_zephyr.journal import ledger
 from pytest_zephyr.journal import reader
 from pytest_zephyr.journal.file_store import FILES_DIRECTORY
 from pytest_zephyr.journal.file_store import remove_unused
-from pytest_zephyr.journal.format import line_of
 from pytest_zephyr.journal.writer import JOURNAL_SUFFIX
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import parts_of
@@ -81,7 +80,7 @@ class Run:
         """Have *writers* note which sessions of the run still run."""
         if names := tuple(each.header.session for each in self.running):
             for writer in writers:
-                writer.append(line_of(ledger.RunningSessions(names)))
+                writer.append(ledger.RunningSessions(names))
 
 
 @dataclass(frozen=True)
@@ -135,12 +134,11 @@ class RunContents:
         for writer in writers:
             contents = self.journals.get(writer.path)
             if contents is not None and contents.server != server:
-                writer.append(line_of(ledger.Server(server)))
+                writer.append(ledger.Server(server))
 
         def note(*entries: ledger.LedgerEntry) -> None:
-            lines = list(map(line_of, entries))
             for writer in writers:
-                writer.append(*lines)
+                writer.append(*entries)
 
         return replace(self.memory(server), note=note)
 

@@ -16,11 +16,11 @@ import os
 from pathlib import Path
 import secrets
 import time
-from typing import Any
 
 from pytest_zephyr.errors import JournalError
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.format import Header
+from pytest_zephyr.journal.format import line_of
 from pytest_zephyr.journal.format import TORN
 from pytest_zephyr.journal.lock import is_locked
 from pytest_zephyr.journal.open_file import call_in_children
@@ -122,7 +122,7 @@ class JournalWriter:
         if not (read_tail(path) or b"\n").endswith(b"\n"):
             # The next line must not continue half a line.
             writer._write(b"\n")
-            writer.append(TORN)
+            writer.append_text(System.encode(TORN))
         return writer
 
     @property
@@ -130,8 +130,9 @@ class JournalWriter:
         """Whether this process opened the journal, and not one that it was forked from."""
         return System.process_id() == self._pid
 
-    def append(self, *lines: dict[str, Any]) -> None:
-        self.append_texts(map(System.encode, lines))
+    def append(self, *entries: object) -> None:
+        """Append the lines of *entries* with one write."""
+        self.append_texts(System.encode(line_of(entry)) for entry in entries)
 
     def append_text(self, text: str) -> None:
         """Append a line of JSON in ASCII."""

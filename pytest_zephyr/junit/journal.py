@@ -13,7 +13,6 @@ from pathlib import Path
 import re
 import secrets
 import time
-from typing import Any
 
 from pytest_zephyr.config import map_file
 from pytest_zephyr.config import resolve
@@ -32,7 +31,6 @@ from pytest_zephyr.junit.parse import Ending
 from pytest_zephyr.junit.parse import MAX_LINE
 from pytest_zephyr.junit.parse import read
 from pytest_zephyr.junit.parse import TestElement
-from pytest_zephyr.origin import System
 from pytest_zephyr.results import evidence
 from pytest_zephyr.results import records
 from pytest_zephyr.results.case_ids import CaseIdParser
@@ -130,15 +128,18 @@ class Importer:
             nodeid = records.number_nodeid(test.full_name, counts[name_hash])
             ended = max(ended, test.ended)
             attempts = test.attempts()
-            lines = [System.encode(each) for each in _lines(test, nodeid, attempts)]
-            for value in self._evidence(test, attempts[-1]):
-                entry = evidence.EvidenceEntry(nodeid, value, len(attempts) - 1)
-                lines.append(System.encode(journal_format.line_of(entry)))
-            item = journal_format.item_text(self._item(test, nodeid))
-            writer.append_texts([item, *lines])
+            evidence_entries = [
+                evidence.EvidenceEntry(nodeid, value, len(attempts) - 1)
+                for value in self._evidence(test, attempts[-1])
+            ]
+            writer.append(
+                self._item(test, nodeid),
+                *_records(test, nodeid, attempts),
+                *evidence_entries,
+            )
             if writer.broken is not None:
                 break
-        writer.append(journal_format.line_of(records.End(ended)))
+        writer.append(records.End(ended))
 
     def _item(self, test: TestElement, nodeid: str) -> records.Item:
         self.test_count += 1
@@ -204,25 +205,22 @@ class Importer:
             yield self._store.take(content, "output.txt")
 
 
-def _lines(
+def _records(
     test: TestElement, nodeid: str, attempts: Sequence[Sequence[Ending]]
-) -> Iterator[dict[str, Any]]:
-    """Yield the lines that a run of pytest would write for such *attempts*."""
+) -> Iterator[records.Record]:
+    """Yield the records that a run of pytest would write for such *attempts*."""
     if attempts == [[]]:
-        yield journal_format.line_of(
-            records.Passed(nodeid, test.microseconds, test.ended)
-        )
+        yield records.Passed(nodeid, test.microseconds, test.ended)
         return
     report = records.Report(nodeid, "call", "passed", at=test.ended)
     for number, endings in enumerate(attempts):
         report = replace(report, attempt=number)
         outcome = "failed" if number == len(attempts) - 1 else "rerun"
         for ending in endings:
-            yield journal_format.line_of(_with_ending(report, ending, outcome))
+            yield _with_ending(report, ending, outcome)
     if not attempts[-1]:
-        yield journal_format.line_of(report)
-    end = replace(report, when="teardown", duration=test.microseconds)
-    yield journal_format.line_of(end)
+        yield report
+    yield replace(report, when="teardown", duration=test.microseconds)
 
 
 def _with_ending(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_zephyr.journal import file_store
-from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.plugin.collection.names import nodeid_of
 from pytest_zephyr.plugin.guard import Bugs
 from pytest_zephyr.results import evidence
@@ -62,8 +61,9 @@ class Recorder:
     def write(self, item: pytest.Item, value: EvidenceValue) -> None:
         if self.writer is not None:
             attempt = max(item.stash.get(_ATTEMPT, 0), 0)
-            entry = EvidenceEntry(nodeid_of(item), value, attempt, self.worker)
-            self.writer.append(journal_format.line_of(entry))
+            self.writer.append(
+                EvidenceEntry(nodeid_of(item), value, attempt, self.worker)
+            )
 
     def scrub(self, text: str) -> str:
         """Return *text* without known credentials."""

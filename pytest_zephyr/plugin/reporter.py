@@ -99,8 +99,7 @@ class ZephyrReporter:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             self._uncollected.append(report.nodeid)
-            entry = journal_format.CollectError(report.nodeid)
-            self.writer.append(journal_format.line_of(entry))
+            self.writer.append(journal_format.CollectError(report.nodeid))
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(
@@ -162,7 +161,7 @@ class ZephyrReporter:
     def _finish(self) -> None:
         self.startup_check.close()
         job.note_added_variables(self._environ, os.environ)
-        self.writer.append(journal_format.line_of(End()))
+        self.writer.append(End())
         self.writer.retry()
         if self._settings.push == "end":
             self._push()

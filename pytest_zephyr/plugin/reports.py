@@ -157,7 +157,7 @@ class ReportLines:
                 self._write(self._item, report)
             elif str(report.when) == "???":
                 # A worker has died. Reports of other workers are in their own files.
-                self._append(self._crash_record(report))
+                self._writer.append(self._crash_record(report))
             if self._writer.unwritten:
                 self._add_unwritten(report)
         except ERRORS as error:
@@ -186,13 +186,10 @@ class ReportLines:
         for when, duration, at in self._passed:
             took = microseconds(duration)
             record = Report(self._nodeid, when, "passed", took, at, worker=self._worker)
-            self._append(record)
+            self._writer.append(record)
         self._passed = []
         if not is_plain:
-            self._append(self._record(item, report))
-
-    def _append(self, record: Report) -> None:
-        self._writer.append(journal_format.line_of(record))
+            self._writer.append(self._record(item, report))
 
     def _record(self, item: pytest.Item, report: pytest.TestReport) -> Report:
         """Return a report of *item*, which runs, as a record without secrets."""
@@ -236,7 +233,7 @@ class ReportLines:
         record = self._record(item, failure[1])
         # pytest-rerunfailures has logged the failure, with an outcome of its own.
         if record.outcome == "failed":
-            self._append(replace(record, outcome="rerun"))
+            self._writer.append(replace(record, outcome="rerun"))
 
     @guarded
     def _note_markers(self, item: pytest.Item, report: pytest.TestReport) -> None:

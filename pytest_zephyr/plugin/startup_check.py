@@ -14,7 +14,6 @@ from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import SANDBOX_DATABASE
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.ledger import Clock
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.writer import JournalWriter
@@ -173,7 +172,7 @@ class StartupCheck:
             self._note_failure(error)
             return
         if answer.clock_offset:
-            self._writer.append(journal_format.line_of(Clock(answer.clock_offset)))
+            self._writer.append(Clock(answer.clock_offset))
         self._report(answer)
 
     def _report(self, answer: protocol.Checked) -> None:

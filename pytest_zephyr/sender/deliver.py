@@ -24,7 +24,6 @@ from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import SANDBOX_DATABASE
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal.format import AllDelivered
-from pytest_zephyr.journal.format import line_of
 from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.runs import RunContents
 from pytest_zephyr.journal.writer import JournalWriter
@@ -227,5 +226,5 @@ def deliver(
     delivered = DeliveredRun(delivery, run, contents, settings)
     if delivered.complete:
         for writer in writers:
-            writer.append(line_of(AllDelivered()))
+            writer.append(AllDelivered())
     return delivered

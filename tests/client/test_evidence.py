@@ -22,7 +22,6 @@ from pytest_zephyr.client import base
 from pytest_zephyr.client import transport
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.file_store import FILES_DIRECTORY
 from pytest_zephyr.journal.file_store import FileStore
 from pytest_zephyr.journal.format import Header
@@ -58,7 +57,7 @@ class RecordedRun:
 
     path: Path
     settings: Callable[..., Settings]
-    lines: list[dict[str, Any]] = field(default_factory=list)
+    entries: list[object] = field(default_factory=list)
 
     def add_test(
         self,
@@ -68,14 +67,11 @@ class RecordedRun:
         at: int = ENDED_MS,
     ) -> None:
         nodeid = nodeid or f"test_a.py::test_{case}"
-        self.lines.append(json.loads(journal_format.item_text(Item(nodeid, (case,)))))
-        self.lines += [
-            journal_format.line_of(EvidenceEntry(nodeid, each))
-            for each in evidence_values
-        ]
+        self.entries.append(Item(nodeid, (case,)))
+        self.entries += [EvidenceEntry(nodeid, each) for each in evidence_values]
         for when in ("setup", "call", "teardown"):
             report = Report(nodeid, when, "passed", duration=1000, at=at)
-            self.lines.append(journal_format.line_of(report))
+            self.entries.append(report)
 
     def another_run(self, name: str) -> RecordedRun:
         """Return another run, with its journal in the same directory."""
@@ -97,7 +93,7 @@ class RecordedRun:
         """Push as the command does, with the receipts of earlier pushes."""
         if not self.path.exists():
             writer = JournalWriter.create(self.path, Header(self.path.stem))
-            writer.append(*[*self.lines, journal_format.line_of(End())])
+            writer.append(*self.entries, End())
             writer.close()
         writer = JournalWriter.reopen(self.path)
         try:

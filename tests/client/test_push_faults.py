@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from itertools import product
-import json
 from pathlib import Path
 import time
 from types import SimpleNamespace
@@ -16,7 +15,6 @@ import pytest
 
 from pytest_zephyr.cli import main
 from pytest_zephyr.client import transport
-from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.results.records import End
@@ -97,14 +95,14 @@ def journal(tmp_path: Path) -> Path:
         for case in CASES:
             nodeid = f"test_a.py::test_{case}"
             outcome = "failed" if case % 2 else "passed"
-            writer.append(json.loads(journal_format.item_text(Item(nodeid, (case,)))))
+            writer.append(Item(nodeid, (case,)))
             call = Report(nodeid, "call", outcome, at=1, text="E no")
             setup, teardown = (
                 replace(call, when=when, outcome="passed")
                 for when in ("setup", "teardown")
             )
-            writer.append(*map(journal_format.line_of, (setup, call, teardown)))
-        writer.append(journal_format.line_of(End()))
+            writer.append(setup, call, teardown)
+        writer.append(End())
     return path
 
 

@@ -77,7 +77,7 @@ SENDING = Sending({7: "s1", 8: "s2"})
 def write(path: Path, *lines: dict[str, Any], header: Header = HEADER) -> Path:
     """Write a journal and close it."""
     writer = JournalWriter.create(path, header)
-    writer.append(*lines)
+    writer.append_texts(map(System.encode, lines))
     writer.close()
     assert writer.broken is None
     return path
@@ -211,7 +211,7 @@ def test_the_directory_of_a_journal_is_created(tmp_path):
 def test_a_line_is_on_disk_as_soon_as_it_is_appended(path):
     """A process that is killed at any moment loses no line that it has appended."""
     writer = JournalWriter.create(path, HEADER)
-    writer.append(record_line(ITEM))
+    writer.append(ITEM)
 
     assert read(path) == [ITEM]
     writer.close()
@@ -223,8 +223,8 @@ def test_a_known_secret_in_a_record_is_hidden(path, secret):
     header = replace(HEADER, options={"cycle": f"name:{secret}"})
     with closing(JournalWriter.create(path, header, Scrubber([secret]))) as writer:
         entry = replace(REPORT, text=f"it was {secret}", outcome="passed")
-        writer.append(journal_format.line_of(entry))
-        writer.append(record_line(Item(f"a[{secret}]", (101,))))
+        writer.append(entry)
+        writer.append(Item(f"a[{secret}]", (101,)))
     journal = Journal(path)
 
     assert records_of(journal) == [
@@ -548,7 +548,7 @@ def test_a_full_disk_loses_nothing_of_this_session(path, monkeypatch, percent):
     full_disk(monkeypatch, whole.stat().st_size * percent // 100)
     writer = JournalWriter.create(path, HEADER)
     for record in RECORDS:
-        writer.append(record_line(record))
+        writer.append_text(System.encode(record_line(record)))
     writer.close()
 
     assert writer.broken is not None
@@ -565,7 +565,7 @@ def test_a_disk_with_room_again_gets_the_unwritten_lines(
     disk = full_disk(monkeypatch, room)
     writer = JournalWriter.create(path, HEADER)
     for record in RECORDS:
-        writer.append(record_line(record))
+        writer.append(record)
     disk.room = room_later
     writer.retry()
     writer.close()
@@ -582,9 +582,9 @@ def test_a_disk_with_room_again_gets_the_unwritten_lines(
 def test_a_removed_journal_is_written_again(path, is_writable):
     """If that fails, its lines stay in memory, and the writer is broken."""
     writer = JournalWriter.create(path, HEADER)
-    writer.append(*map(record_line, RECORDS[:2]))
+    writer.append(*RECORDS[:2])
     shutil.rmtree(path.parent)
-    writer.append(*map(record_line, RECORDS[2:]))
+    writer.append(*RECORDS[2:])
     if not is_writable:
         path.parent.write_bytes(b"in the way")
     writer.retry()
@@ -601,7 +601,7 @@ def test_a_journal_that_is_shortened_on_a_full_disk_keeps_its_whole_lines(
 ):
     """A test shortens the file after the disk has refused a line."""
     writer = JournalWriter.create(path, HEADER)
-    writer.append(*map(record_line, RECORDS[:3]))
+    writer.append(*RECORDS[:3])
 
     def refuse_more_than_a_byte(descriptor: int, data: bytes) -> int:
         if len(data) > 1:
@@ -610,7 +610,7 @@ def test_a_journal_that_is_shortened_on_a_full_disk_keeps_its_whole_lines(
 
     with monkeypatch.context() as patch:
         patch.setattr(System, "write", refuse_more_than_a_byte)
-        writer.append(record_line(RECORDS[3]))
+        writer.append(RECORDS[3])
     os.truncate(path, path.stat().st_size - 3)
     writer.retry()
     writer.close()
@@ -637,10 +637,10 @@ def test_a_damaged_journal_loses_nothing_on_a_full_disk(
 ):
     """What cannot be written stays in memory, and is written once there is room."""
     writer = JournalWriter.create(path, HEADER)
-    writer.append(*map(record_line, [*RECORDS[:2], End()]))
+    writer.append(*RECORDS[:2], End())
     damage(path)
     disk = full_disk(monkeypatch, room)
-    writer.append(record_line(RECORDS[2]))
+    writer.append(RECORDS[2])
     writer.retry()
     while_full = Journal(path, writer.unwritten)
     contents_while_full = while_full.read(), records_of(while_full)
@@ -663,7 +663,7 @@ def test_no_item_is_lost_on_a_full_disk(path, monkeypatch):
     """Lines that one call appends are on disk or in memory."""
     full_disk(monkeypatch, 150)
     writer = JournalWriter.create(path, HEADER)
-    writer.append(*(record_line(Item(f"t{i}", (i,))) for i in range(20)))
+    writer.append(*(Item(f"t{i}", (i,)) for i in range(20)))
     writer.close()
 
     assert {each.nodeid: each.cases for each in fold(read(path, writer.unwritten))} == {
@@ -683,7 +683,7 @@ def test_a_journal_that_cannot_be_opened_is_kept_in_memory(tmp_path, obstruct):
     path = tmp_path / "journals" / "run.jsonl"
     obstruct(path)
     writer = JournalWriter.create(path, HEADER)
-    writer.append(*map(record_line, RECORDS))
+    writer.append(*RECORDS)
     writer.retry()
     writer.close()
 
@@ -697,7 +697,7 @@ def test_a_journal_is_never_overwritten(path):
     write(path, record_line(ITEM))
     before = path.read_bytes()
     writer = JournalWriter.create(path, HEADER)
-    writer.append(record_line(End()))
+    writer.append(End())
 
     assert writer.broken is not None
     assert len(writer.unwritten) == 2
@@ -708,7 +708,7 @@ def test_a_journal_is_never_overwritten(path):
 def test_a_forked_process_does_not_keep_the_unwritten_lines_of_its_parent(tmp_path):
     """Otherwise the child would send them as well, and they would be read twice."""
     writer = JournalWriter(tmp_path / "a.jsonl")
-    writer.append({"kind": "end"})
+    writer.append(End())
     child = os.fork()
     if not child:
         os._exit(len(writer.unwritten))
@@ -725,7 +725,7 @@ def test_files_of_workers_are_read_with_the_journal(path):
     write(path, record_line(End(1)))
     for worker in ("gw1", "gw0"):
         writer = journal_writer.worker_journal(str(path), worker)
-        writer.append(record_line(Item(worker)))
+        writer.append(Item(worker))
         writer.close()
 
     assert read(path) == [Item("gw0"), Item("gw1"), End(1)]
@@ -765,7 +765,7 @@ def test_a_push_appends_to_the_journal(path):
     """Its lines follow those of the session."""
     write(path, record_line(ITEM))
     writer = JournalWriter.reopen(path)
-    writer.append(journal_format.line_of(RECEIPT))
+    writer.append(RECEIPT)
     writer.close()
     journal = Journal(path)
 
@@ -779,7 +779,7 @@ def test_a_push_begins_a_new_line_after_an_incomplete_one(path):
     with path.open("ab") as file:
         file.write(b'{"kind":"rep')
     writer = JournalWriter.reopen(path)
-    writer.append(journal_format.line_of(RECEIPT))
+    writer.append(RECEIPT)
     writer.close()
     journal = Journal(path)
 
@@ -794,7 +794,7 @@ def test_a_session_is_not_running_while_its_results_are_sent(path, count):
     with closing(JournalWriter.create(path, HEADER)) as writer:
         assert Journal(path).is_running()
         sending = Sending(dict.fromkeys(range(count), "0123456789ab"))
-        writer.append(record_line(End(1)), journal_format.line_of(sending))
+        writer.append(End(1), sending)
 
         assert not Journal(path).is_running()
 
@@ -822,7 +822,7 @@ def test_a_journal_that_another_process_locks_for_a_moment_is_reopened(
         assert try_lock(other.fileno())
         monkeypatch.setattr("time.sleep", lambda _seconds: other.close())
         writer = JournalWriter.reopen(path)
-        writer.append(journal_format.line_of(RECEIPT))
+        writer.append(RECEIPT)
         writer.close()
 
     assert Journal(path).read().memory("").receipts == RECEIPTS
@@ -844,7 +844,7 @@ def test_receipts_stay_in_memory_if_a_journal_cannot_be_reopened(path):
     """The push goes on without the file."""
     path.mkdir()
     writer = JournalWriter.reopen(path)
-    writer.append(journal_format.line_of(RECEIPT))
+    writer.append(RECEIPT)
 
     assert writer.broken is not None
     assert list(map(json.loads, writer.unwritten)) == [journal_format.line_of(RECEIPT)]

@@ -41,6 +41,7 @@ from pytest_zephyr.journal.runs import open_all
 from pytest_zephyr.journal.runs import prune
 from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.origin import System
 from pytest_zephyr.results.evidence import EvidenceEntry
 from pytest_zephyr.results.evidence import File
 from pytest_zephyr.results.jobs import Job
@@ -68,7 +69,7 @@ def write(
 ) -> Path:
     """Write a journal of a session with the name of the file, and close it."""
     writer = JournalWriter.create(path, Header(path.stem, started, options_with(key)))
-    writer.append(*lines)
+    writer.append_texts(map(System.encode, lines))
     writer.close()
     assert writer.broken is None
     return path
@@ -503,7 +504,7 @@ def attachments(tmp_path):
         entry = EvidenceEntry("t.py::a", taken)
         if "gw" in name:
             writer = journal_writer.worker_journal(str(tmp_path / "2.jsonl"), "gw0")
-            writer.append(journal_format.line_of(entry))
+            writer.append(entry)
             writer.close()
         else:
             write(
@@ -637,12 +638,12 @@ def test_without_locks_the_process_says_whether_a_session_is_running(
         writer = JournalWriter.create(
             path, Header("1", options=options_with("K"), job=job, pid=process.pid)
         )
-        writer.append(*lines_of_test("t.py::a", "passed"))
+        writer.append_texts(map(System.encode, lines_of_test("t.py::a", "passed")))
         last_write = time.time() - seconds_since_write
         os.utime(path, (last_write, last_write))
 
         assert Journal(path).is_running() is is_running
-        writer.append(journal_format.line_of(End()))
+        writer.append(End())
         assert not Journal(path).is_running()
         writer.close()
 
@@ -747,10 +748,9 @@ def test_a_test_whose_report_is_lost_has_not_passed(tmp_path, damage):
 def test_results_of_setup_only_sessions_are_certain(tmp_path):
     path = tmp_path / "1.jsonl"
     writer = JournalWriter.create(path, Header("1", setup_only=True))
-    writer.append(json.loads(journal_format.item_text(Item("t.py::a", (101,)))))
+    writer.append(Item("t.py::a", (101,)))
     for when in ("setup", "teardown"):
-        line = journal_format.line_of(report(when, nodeid="t.py::a"))
-        writer.append(line)
+        writer.append(report(when, nodeid="t.py::a"))
     writer.close()
     (node,) = Run((Journal(path),)).read().merged.nodes
 

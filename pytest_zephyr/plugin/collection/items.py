@@ -149,8 +149,7 @@ class OnlyPlanned:
         if in_phase is None:
             return
         if count := deselect_unplanned(session, in_phase, self._marks):
-            entry = journal_format.Deselected(count)
-            self._writer.append(journal_format.line_of(entry))
+            self._writer.append(journal_format.Deselected(count))
 
 
 def deselect_unplanned(
