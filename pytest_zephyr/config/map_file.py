@@ -23,8 +23,8 @@ from pytest_zephyr.text import one_line
 from pytest_zephyr.text import shorten
 
 
-#: First cells of a heading, in lower case, without spaces and underscores. Excel writes
-#: ``sep=``.
+#: First cells of a heading, in lower case, without spaces and underscores. A first line
+#: ``sep=;`` tells Excel the separator.
 _HEADINGS = ("test", "tests", "pattern", "nodeid", "name", "testname", "sep=")
 
 #: Characters that may separate cells; Excel writes semicolons in many countries.

@@ -127,7 +127,7 @@ class RunContents:
     def begin_push(
         self, server: str, writers: Sequence[JournalWriter]
     ) -> ledger.Memory:
-        """Have *writers* note *server*, if the last push was to another one.
+        """Have *writers* note *server*, unless it is the last that their journal names.
 
         Return what earlier pushes to *server* noted; its `note` writes more to *writers*.
         """

@@ -111,10 +111,10 @@ class MergedResults:
     """The results that count.
 
     *ended* has the end of each session by name, in milliseconds since the epoch.
-    *incomplete* names the sessions that are not complete. *replaced* counts the results of
-    one session that another replaced. *separate_jobs* says why two sessions with
-    different outcomes of a test are two jobs; the session with the worse outcome comes
-    first.
+    *incomplete* names the sessions that are not complete. *replaced* counts, for two
+    sessions, the results of the first one that the second one replaced. *separate_jobs*
+    says why two sessions with different outcomes of a test are two jobs; the session
+    with the worse outcome comes first.
     """
 
     nodes: Sequence[NodeResult]

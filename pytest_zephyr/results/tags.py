@@ -58,10 +58,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class OwnFinding(Finding):
-    """The finding of one of our jobs, in a session from *started* to *ended*.
+    """The finding of a job whose results are being sent.
 
-    It is not *complete*, and replaces no older finding, if tests of the test case did not
-    run or could not be collected.
+    *started* and *ended* are the times of its session. The finding is not *complete*,
+    and replaces no older finding, if tests of the test case did not run or could not be
+    collected.
     """
 
     started: int = 0
@@ -135,7 +136,8 @@ def compare(
 ) -> tuple[list[Finding], list[OwnFinding]]:
     """Return the findings of *theirs* and of *ours* that no later attempt replaces.
 
-    The rules are those of `jobs`, applied to the parts of a job that a tag has.
+    *theirs* are from a tag. The rules are those of `jobs`, applied to the parts of a
+    job that a tag has.
     """
     others = list(theirs)
     effective: list[OwnFinding] = []
