@@ -1,4 +1,4 @@
-"""Fixtures that write XML files and import them."""
+"""Fixtures that write files, such as JUnit XML, and import them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ XML_FILES = Path(__file__).parent / "xml"
 
 
 @pytest.fixture
-def write_xml(pytester: pytest.Pytester, target_variables: None) -> Callable[..., Path]:
-    """Return a function that writes *content* to a file.
+def write_file(
+    pytester: pytest.Pytester, target_variables: None
+) -> Callable[..., Path]:
+    """Return a function that writes *content* to the file *name*; it returns the path.
 
-    Without *content*, it copies the file of `XML_FILES` with the same name.
+    Without *content*, it copies the file of this name from `XML_FILES`.
     """
 
     def make(name: str, content: str | bytes | None = None) -> Path:

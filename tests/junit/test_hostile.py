@@ -9,7 +9,7 @@ import sys
 import pytest
 
 
-CASE = '<testcase classname="C" name="a" zephyr="101"/>'
+TEST = '<testcase classname="C" name="a" zephyr="101"/>'
 BOMB = '<!ENTITY a "aaaaaaaa"><!ENTITY b "&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;">'
 
 #: The content of a file, and the message about it after the name of the file.
@@ -17,7 +17,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "empty": ("", ", line 1: the file has no XML. Run its tests again."),
     "blank": (" \n\n", ", line 3: the file has no XML. Run its tests again."),
     "cut in a text": (
-        f"<testsuite>\n{CASE}\n<testcase><failure>a",
+        f"<testsuite>\n{TEST}\n<testcase><failure>a",
         ", line 3: the file ends inside <failure>. Run its tests again.",
     ),
     "cut in a tag": (
@@ -29,7 +29,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
         ", line 2: not well-formed XML (mismatched tag).",
     ),
     "two documents": (
-        f"<testsuite>{CASE}</testsuite>\n<testsuite/>",
+        f"<testsuite>{TEST}</testsuite>\n<testsuite/>",
         ", line 2: not well-formed XML (junk after document element).",
     ),
     "JSON": ('{"a": 1}', ", line 1: not well-formed XML ("),
@@ -75,11 +75,13 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_a_refused_file_is_named(kind, write_xml, run_import, pytester):
+def test_a_refused_file_is_named(kind, write_file, run_import, pytester):
     """Nothing is imported, not even the valid file before it."""
     content, message = REFUSED[kind]
-    path = write_xml("a.xml", content)
-    imported = run_import(write_xml("good.xml", f"<testsuite>{CASE}</testsuite>"), path)
+    path = write_file("a.xml", content)
+    imported = run_import(
+        write_file("good.xml", f"<testsuite>{TEST}</testsuite>"), path
+    )
 
     assert imported.ret == 2
     assert imported.err.startswith(f"zephyr: {path}{message}")
@@ -97,8 +99,8 @@ def test_a_path_that_is_not_a_regular_file_is_refused(name, run_import, pytester
     assert imported.err == f"zephyr: there is no file {name}. Nothing was imported.\n"
 
 
-def test_a_file_without_tests_is_refused(write_xml, run_import):
-    path = write_xml("a.xml", "<testsuites><testsuite/></testsuites>")
+def test_a_file_without_tests_is_refused(write_file, run_import):
+    path = write_file("a.xml", "<testsuites><testsuite/></testsuites>")
     imported = run_import(path)
 
     assert imported.ret == 2
@@ -106,10 +108,10 @@ def test_a_file_without_tests_is_refused(write_xml, run_import):
 
 
 def test_without_defusedxml_the_message_names_the_extra(
-    write_xml, run_import, monkeypatch
+    write_file, run_import, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, "defusedxml", None)
-    imported = run_import(write_xml("a.xml", f"<testsuite>{CASE}</testsuite>"))
+    imported = run_import(write_file("a.xml", f"<testsuite>{TEST}</testsuite>"))
 
     assert imported.ret == 2
     assert "pip install 'pytest-zephyr[junit]'" in imported.err
@@ -126,13 +128,13 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("encoding", TEXTS)
-def test_the_declared_encoding_is_used(encoding, write_xml, run_import, target):
+def test_the_declared_encoding_is_used(encoding, write_file, run_import, target):
     failure = f"<failure>{TEXTS[encoding]}</failure>"
     text = (
         f'<?xml version="1.0" encoding="{encoding}"?><testsuite>'
         f'<testcase name="a" zephyr="101">{failure}</testcase></testsuite>'
     )
-    run_import(write_xml("a.xml", text.encode(encoding)), "--push")
+    run_import(write_file("a.xml", text.encode(encoding)), "--push")
 
     assert TEXTS[encoding] in target.execution(101).comment
 
@@ -149,25 +151,25 @@ def test_the_declared_encoding_is_used(encoding, write_xml, run_import, target):
     ids=["control characters", "bad byte", "surrogate", "noncharacter", "markup"],
 )
 def test_notes_have_the_valid_characters_of_a_failure(
-    failure, notes, write_xml, run_import, target
+    failure, notes, write_file, run_import, target
 ):
     """Others are replaced; of nested elements, only the text is kept."""
     content = b'<testsuite><testcase name="a" zephyr="101"><failure>%b</failure>'
     content += b"</testcase></testsuite>"
-    imported = run_import(write_xml("a.xml", content % failure), "--push")
+    imported = run_import(write_file("a.xml", content % failure), "--push")
 
     assert imported.ret == 0, imported.text
     assert notes in target.execution(101).comment
 
 
 def test_thousands_of_tests_with_one_name_are_different_tests(
-    write_xml, run_import, target
+    write_file, run_import, target
 ):
     suites = "".join(
-        f'<testsuite name="s{number}">{CASE * 3}</testsuite>' for number in range(1000)
+        f'<testsuite name="s{number}">{TEST * 3}</testsuite>' for number in range(1000)
     )
-    failed = CASE.replace("/>", "><failure/></testcase>")
-    path = write_xml(
+    failed = TEST.replace("/>", "><failure/></testcase>")
+    path = write_file(
         "a.xml", f"<testsuites>{suites}<testsuite>{failed}</testsuite></testsuites>"
     )
     imported = run_import(path, "--push")
@@ -177,7 +179,7 @@ def test_thousands_of_tests_with_one_name_are_different_tests(
     assert target.execution(101).comment.startswith("failed: 1 of 3001 tests")
 
 
-def test_long_names_and_impossible_numbers_are_accepted(write_xml, run_import, target):
+def test_long_names_and_impossible_numbers_are_accepted(write_file, run_import, target):
     tests = (
         f'<testcase name="{"a" * 10**6}" zephyr="101" time="1e400"/>'
         '<testcase zephyr="102" time="NaN"/><testcase name="" zephyr="103" time="-1"/>'
@@ -185,7 +187,7 @@ def test_long_names_and_impossible_numbers_are_accepted(write_xml, run_import, t
     )
     attrs = 'timestamp="0000-99-99T99:99:99" tests="-1"'
     imported = run_import(
-        write_xml("a.xml", f"<testsuite {attrs}>{tests}</testsuite>"), "--push"
+        write_file("a.xml", f"<testsuite {attrs}>{tests}</testsuite>"), "--push"
     )
 
     assert imported.ret == 0, imported.text
@@ -194,12 +196,12 @@ def test_long_names_and_impossible_numbers_are_accepted(write_xml, run_import, t
     )
 
 
-def test_nested_tests_have_results_of_their_own(write_xml, run_import, target):
+def test_nested_tests_have_results_of_their_own(write_file, run_import, target):
     """The namespace of the root makes no difference."""
     inner = '<testcase name="b" zephyr="102"><failure/></testcase>'
     outer = f'<testcase name="a" zephyr="101">{inner}</testcase>'
     run_import(
-        write_xml("a.xml", f"<t:testsuite xmlns:t='urn:t'>{outer}</t:testsuite>"),
+        write_file("a.xml", f"<t:testsuite xmlns:t='urn:t'>{outer}</t:testsuite>"),
         "--push",
     )
 

@@ -11,11 +11,11 @@ import pytest
 from pytest_zephyr.sandbox import Fault
 
 
-def suite(*cases: str, attrs: str = "") -> str:
-    return f'<testsuite name="s" {attrs}>{"".join(cases)}</testsuite>'
+def suite(*content: str, attrs: str = "") -> str:
+    return f'<testsuite name="s" {attrs}>{"".join(content)}</testsuite>'
 
 
-def case(name: str, zephyr: object = "", body: str = "", attrs: str = "") -> str:
+def xml_test(name: str, zephyr: object = "", body: str = "", attrs: str = "") -> str:
     zephyr = f'zephyr="{zephyr}"' if zephyr else ""
     return f'<testcase classname="C" name="{name}" {zephyr} {attrs}>{body}</testcase>'
 
@@ -42,9 +42,9 @@ def attached(target, test_case):
 
 
 def test_a_journal_is_written_and_push_sends_it(
-    write_xml, run_import, run_command, run_shown_command, target
+    write_file, run_import, run_command, run_shown_command, target
 ):
-    imported = run_import(write_xml("a.xml", suite(case("a", 101), case("b"))))
+    imported = run_import(write_file("a.xml", suite(xml_test("a", 101), xml_test("b"))))
 
     assert imported.ret == 0
     assert ": 2 tests, 1 without a test case\n" in imported.out
@@ -53,9 +53,9 @@ def test_a_journal_is_written_and_push_sends_it(
     assert target.statuses()[101] == "1"
 
 
-def test_the_same_results_are_imported_once(write_xml, run_import, pytester, target):
-    path = write_xml("a.xml", suite(case("a", 101, "<failure/>")))
-    copy = write_xml("b.xml", path.read_text(encoding="utf-8"))
+def test_the_same_results_are_imported_once(write_file, run_import, pytester, target):
+    path = write_file("a.xml", suite(xml_test("a", 101, "<failure/>")))
+    copy = write_file("b.xml", path.read_text(encoding="utf-8"))
     first, again, other = (run_import(each, "--push") for each in (path, path, copy))
 
     assert (first.ret, again.ret, other.ret) == (0, 0, 0)
@@ -67,10 +67,10 @@ def test_the_same_results_are_imported_once(write_xml, run_import, pytester, tar
 
 
 def test_the_same_results_from_another_directory_are_not_written_again(
-    write_xml, run_import, target
+    write_file, run_import, target
 ):
     """The other directory has no receipts, but the server has the same date and status."""
-    path = write_xml("a.xml", suite(case("a", 101, "<failure/>")))
+    path = write_file("a.xml", suite(xml_test("a", 101, "<failure/>")))
     run_import(path, "--push")
     again = run_import(path, "--push", "--zephyr-journal=other")
 
@@ -78,13 +78,13 @@ def test_the_same_results_from_another_directory_are_not_written_again(
     assert target.execution(101).result_count == 1
 
 
-def test_a_later_attempt_of_the_same_job_counts(write_xml, run_import, target):
+def test_a_later_attempt_of_the_same_job_counts(write_file, run_import, target):
     """The last attempt of a job counts, as in runs of pytest."""
     key = "--zephyr-run-key=7"
     begin = 'timestamp="2024-11-26T10:00:0{}Z"'
-    write_xml("a.xml", suite(case("a", 101, "<failure/>"), attrs=begin.format(0)))
+    write_file("a.xml", suite(xml_test("a", 101, "<failure/>"), attrs=begin.format(0)))
     run_import("a.xml", key)
-    write_xml("a.xml", suite(case("a", 101), attrs=begin.format(5)))
+    write_file("a.xml", suite(xml_test("a", 101), attrs=begin.format(5)))
     run_import("a.xml", key, "--push")
 
     assert target.statuses()[101] == "1"
@@ -92,12 +92,13 @@ def test_a_later_attempt_of_the_same_job_counts(write_xml, run_import, target):
 
 
 def test_the_worst_of_a_pytest_job_and_an_imported_job_counts(
-    pytester, write_xml, run_import, run_zephyr, run_command, target
+    pytester, write_file, run_import, run_zephyr, run_command, target
 ):
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
     run_zephyr("--zephyr-run-key=7", "--zephyr-push=never")
     run_import(
-        write_xml("a.xml", suite(case("a", 101, "<failure/>"))), "--zephyr-run-key=7"
+        write_file("a.xml", suite(xml_test("a", 101, "<failure/>"))),
+        "--zephyr-run-key=7",
     )
 
     assert run_command("push").ret == 0
@@ -105,22 +106,24 @@ def test_the_worst_of_a_pytest_job_and_an_imported_job_counts(
     assert "1 of 2 tests" in target.execution(101).comment
 
 
-def test_an_old_file_does_not_replace_a_newer_result(write_xml, run_import, target):
+def test_an_old_xml_file_does_not_replace_a_newer_result(
+    write_file, run_import, target
+):
     old_file = suite(
-        case("a", 101, "<failure/>"), attrs='timestamp="2020-01-01T00:00:00Z"'
+        xml_test("a", 101, "<failure/>"), attrs='timestamp="2020-01-01T00:00:00Z"'
     )
-    run_import(write_xml("new.xml", suite(case("a", 101))), "--push")
-    pushed = run_import(write_xml("old.xml", old_file), "--push")
+    run_import(write_file("new.xml", suite(xml_test("a", 101))), "--push")
+    pushed = run_import(write_file("old.xml", old_file), "--push")
 
     assert target.statuses()[101] == "1"
     assert "--force" in pushed.out
 
 
-def test_several_files_are_one_run(write_xml, run_import, target):
+def test_several_files_are_one_run(write_file, run_import, target):
     """Tests with the same name are different tests; the worst of them decides."""
     names = ("chrome.xml", "firefox.xml", "safari.xml")
     files = [
-        write_xml(name, suite(case("a", 101, "<failure/>" if number == 1 else "")))
+        write_file(name, suite(xml_test("a", 101, "<failure/>" if number == 1 else "")))
         for number, name in enumerate(names)
     ]
     run_import(*files, "--push")
@@ -131,10 +134,10 @@ def test_several_files_are_one_run(write_xml, run_import, target):
 
 
 def test_an_import_that_fails_leaves_no_journal(
-    write_xml, run_import, pytester, target
+    write_file, run_import, pytester, target
 ):
-    good = write_xml("good.xml", suite(case("a", 101)))
-    bad = write_xml("bad.xml", suite(case("a", 102))[:-12])
+    good = write_file("good.xml", suite(xml_test("a", 101)))
+    bad = write_file("bad.xml", suite(xml_test("a", 102))[:-12])
     imported = run_import(good, bad)
 
     assert imported.ret == 2
@@ -148,10 +151,10 @@ def test_an_import_that_fails_leaves_no_journal(
 
 
 def test_push_needs_a_server_before_anything_is_written(
-    write_xml, run_import, pytester, monkeypatch, target
+    write_file, run_import, pytester, monkeypatch, target
 ):
     monkeypatch.delenv("ZEPHYR_URL")
-    imported = run_import(write_xml("a.xml", suite(case("a", 101))), "--push")
+    imported = run_import(write_file("a.xml", suite(xml_test("a", 101))), "--push")
 
     assert imported.ret == 2
     assert "no server" in imported.err
@@ -159,10 +162,10 @@ def test_push_needs_a_server_before_anything_is_written(
 
 
 def test_a_refused_result_is_sent_by_the_next_push(
-    write_xml, run_import, run_command, target
+    write_file, run_import, run_command, target
 ):
     target.sandbox.faults.add(Fault(kind="status", status=403, times=None))
-    imported = run_import(write_xml("a.xml", suite(case("a", 101))), "--push")
+    imported = run_import(write_file("a.xml", suite(xml_test("a", 101))), "--push")
 
     assert imported.ret == 1
     target.sandbox.faults.clear()
@@ -176,31 +179,33 @@ def test_a_refused_result_is_sent_by_the_next_push(
 @pytest.mark.parametrize(
     "test",
     [
-        case("a", "TC-101, 102"),
-        case("a", body='<properties><property name="zephyr" value="TC-101;102"/></properties>'),
-        case("a", body='<properties><property name="Zephyr">101,\n102</property></properties>'),
-        case(
+        xml_test("a", "TC-101, 102"),
+        xml_test("a", body='<properties><property name="zephyr" value="TC-101;102"/></properties>'),
+        xml_test("a", body='<properties><property name="Zephyr">101,\n102</property></properties>'),
+        xml_test(
             "a",
             body='<properties><property name="zephyr" value="101"/>'
             '<property name="zephyr" value="102"/></properties>',
         ),
-        case("a TC-101 TC-102"),
-        case("a", attrs='class="TC-101 TC-102"').replace('classname="C"', ""),
+        xml_test("a TC-101 TC-102"),
+        xml_test("a", attrs='class="TC-101 TC-102"').replace('classname="C"', ""),
     ],
     ids=["attribute", "property", "text of a property", "properties", "name", "class"],
 )  # fmt: skip
-def test_ids_of_test_cases_are_found(test, write_xml, run_import, target):
-    run_import(write_xml("a.xml", suite(test)), r"--zephyr-id-pattern=TC-\d+", "--push")
+def test_ids_of_test_cases_are_found(test, write_file, run_import, target):
+    run_import(
+        write_file("a.xml", suite(test)), r"--zephyr-id-pattern=TC-\d+", "--push"
+    )
 
     reported = {case for case, status in target.statuses().items() if status}
     assert reported == {101, 102}
 
 
-def test_alt_ids_are_found(write_xml, run_import, target):
+def test_alt_ids_are_found(write_file, run_import, target):
     target.schedule(110, alt="AUTH-1")
     target.schedule(111, alt="AUTH-2")
-    path = write_xml(
-        "a.xml", suite(case("a", "alt:AUTH-1"), case("logs out alt:AUTH-2"))
+    path = write_file(
+        "a.xml", suite(xml_test("a", "alt:AUTH-1"), xml_test("logs out alt:AUTH-2"))
     )
     run_import(path, r"--zephyr-id-pattern=alt:\S+", "--push")
 
@@ -209,12 +214,12 @@ def test_alt_ids_are_found(write_xml, run_import, target):
 
 
 def test_an_attribute_overrides_the_map_and_the_map_overrides_the_name(
-    write_xml, run_import, target
+    write_file, run_import, target
 ):
-    write_xml("map.csv", "C.TC-103 *,101\nC.b,102\nC.c,102\n")
-    tests = case("TC-103 a"), case("b", 104), case("TC-105 d")
+    write_file("map.csv", "C.TC-103 *,101\nC.b,102\nC.c,102\n")
+    tests = xml_test("TC-103 a"), xml_test("b", 104), xml_test("TC-105 d")
     imported = run_import(
-        write_xml("a.xml", suite(*tests)),
+        write_file("a.xml", suite(*tests)),
         r"--zephyr-id-pattern=TC-\d+", "--zephyr-map=map.csv", "--push",
     )  # fmt: skip
 
@@ -226,18 +231,20 @@ def test_an_attribute_overrides_the_map_and_the_map_overrides_the_name(
     )
 
 
-def test_node_ids_in_the_map_match_xml_of_pytest(write_xml, run_import, target):
-    write_xml("map.csv", "tests/test_cart.py::TestCart::test_a,101\n")
+def test_node_ids_in_the_map_match_xml_of_pytest(write_file, run_import, target):
+    write_file("map.csv", "tests/test_cart.py::TestCart::test_a,101\n")
     test = '<testcase classname="tests.test_cart.TestCart" name="test_a"/>'
-    run_import(write_xml("a.xml", suite(test)), "--zephyr-map=map.csv", "--push")
+    run_import(write_file("a.xml", suite(test)), "--zephyr-map=map.csv", "--push")
 
     assert target.statuses()[101] == "1"
 
 
 def test_an_invalid_id_is_reported_and_other_results_are_sent(
-    write_xml, run_import, target
+    write_file, run_import, target
 ):
-    path = write_xml("a.xml", suite("\n", case("a", "SHOP-T7"), case("b", 101)))
+    path = write_file(
+        "a.xml", suite("\n", xml_test("a", "SHOP-T7"), xml_test("b", 101))
+    )
     imported = run_import(path, "--push")
 
     assert imported.ret == 1
@@ -246,19 +253,21 @@ def test_an_invalid_id_is_reported_and_other_results_are_sent(
     assert target.statuses()[101] == "1"
 
 
-def test_an_invalid_pattern_is_a_usage_error(write_xml, run_import):
-    imported = run_import(write_xml("a.xml", suite(case("a"))), "--zephyr-id-pattern=(")
+def test_an_invalid_pattern_is_a_usage_error(write_file, run_import):
+    imported = run_import(
+        write_file("a.xml", suite(xml_test("a"))), "--zephyr-id-pattern=("
+    )
 
     assert imported.ret == 2
     assert "argument --zephyr-id-pattern: '('" in imported.err
 
 
 def test_test_cases_are_created_for_tests_without_one(
-    write_xml, run_import, target, monkeypatch
+    write_file, run_import, target, monkeypatch
 ):
     """An import of the same file creates no more of them."""
     monkeypatch.setenv("ZEPHYR_RELEASE", str(target.release))
-    path = write_xml("a.xml", suite(case("pays"), case("ships")))
+    path = write_file("a.xml", suite(xml_test("pays"), xml_test("ships")))
     imported = run_import(
         path, "--zephyr-unmapped=create", "--zephyr-create=execution", "--push"
     )
@@ -283,22 +292,22 @@ def test_test_cases_are_created_for_tests_without_one(
     ],
 )  # fmt: skip
 def test_an_attribute_says_how_a_test_ended(
-    status, expected, write_xml, run_import, target
+    status, expected, write_file, run_import, target
 ):
     """Some tools write `status` or `result` instead of an element."""
     tests = (
-        case("a", 101, attrs=f'status="{status}"'),
-        case("b", 102, attrs=f'result="{status}"'),
+        xml_test("a", 101, attrs=f'status="{status}"'),
+        xml_test("b", 102, attrs=f'result="{status}"'),
     )
-    imported = run_import(write_xml("a.xml", suite(*tests)), "--push")
+    imported = run_import(write_file("a.xml", suite(*tests)), "--push")
 
     assert imported.ret == 0, imported.text
     assert target.statuses()[101] == expected
     assert target.statuses()[102] == expected
 
 
-def test_names_of_failure_elements_may_be_in_any_case(write_xml, run_import, target):
-    write_xml("a.xml", suite(case("a", 101, "<FlakyFailure/><Failure/>")))
+def test_names_of_failure_elements_may_be_in_any_case(write_file, run_import, target):
+    write_file("a.xml", suite(xml_test("a", 101, "<FlakyFailure/><Failure/>")))
     run_import("a.xml", "--push")
 
     assert target.statuses()[101] == "2"
@@ -317,9 +326,9 @@ SUITE_FAILURE = '<failure message="no database">after all tests</failure>'
     ids=["attribute", "times"],
 )
 def test_a_suite_that_fails_outside_of_its_tests_is_a_result(
-    attrs, write_xml, run_import, target
+    attrs, write_file, run_import, target
 ):
-    path = write_xml("a.xml", suite(case("a", 101), SUITE_FAILURE, attrs=attrs))
+    path = write_file("a.xml", suite(xml_test("a", 101), SUITE_FAILURE, attrs=attrs))
     imported = run_import(path, "--push")
 
     assert imported.ret == 0, imported.text
@@ -330,22 +339,26 @@ def test_a_suite_that_fails_outside_of_its_tests_is_a_result(
 
 
 def test_the_test_case_of_a_suite_is_found_by_map_and_by_name(
-    write_xml, run_import, target
+    write_file, run_import, target
 ):
-    write_xml("map.csv", "mapped,101\n")
+    write_file("map.csv", "mapped,101\n")
     suites = (
         suite(SUITE_FAILURE).replace('"s"', f'"{name}"')
         for name in ("mapped", "TC-102")
     )
-    path = write_xml("a.xml", f"<testsuites>{''.join(suites)}</testsuites>")
+    path = write_file("a.xml", f"<testsuites>{''.join(suites)}</testsuites>")
     run_import(path, "--zephyr-map=map.csv", r"--zephyr-id-pattern=TC-\d+", "--push")
 
     assert target.statuses()[101] == "2"
     assert target.statuses()[102] == "2"
 
 
-def test_a_failed_suite_without_a_test_case_is_a_problem(write_xml, run_import, target):
-    path = write_xml("a.xml", suite("\n", case("a", 101), "<skipped/>", SUITE_FAILURE))
+def test_a_failed_suite_without_a_test_case_is_a_problem(
+    write_file, run_import, target
+):
+    path = write_file(
+        "a.xml", suite("\n", xml_test("a", 101), "<skipped/>", SUITE_FAILURE)
+    )
     imported = run_import(path, "--push")
 
     assert imported.ret == 1
@@ -359,16 +372,16 @@ def test_a_failed_suite_without_a_test_case_is_a_problem(write_xml, run_import, 
 # Attachments and output
 
 
-def test_attachments_beside_the_file_are_sent(write_xml, run_import, target):
+def test_attachments_beside_the_xml_file_are_sent(write_file, run_import, target):
     """Paths may begin in a directory above the XML file, or have backslashes."""
     names = ("a.txt", "shots/b.txt", "shots/c.txt", "d e.txt")
     for name in names:
-        write_xml(f"build/{name}", name)
+        write_file(f"build/{name}", name)
     body = output_with_attachments(
         "a.txt", "build/shots/b.txt", "C:\\work\\build\\shots\\c.txt",
         'd e.txt|{"name": "{x}"}',
     )  # fmt: skip
-    path = write_xml("build/a.xml", suite(case("a", 101, body)))
+    path = write_file("build/a.xml", suite(xml_test("a", 101, body)))
     imported = run_import(path, "--push")
 
     assert imported.ret == 0, imported.text
@@ -378,11 +391,11 @@ def test_attachments_beside_the_file_are_sent(write_xml, run_import, target):
     }  # fmt: skip
 
 
-def test_no_other_file_of_the_machine_is_sent(write_xml, run_import, pytester, target):
+def test_no_other_file_of_the_machine_is_sent(write_file, run_import, pytester, target):
     """The XML file may have been written by an attacker."""
-    secret = write_xml("secret.txt", "s3cret")
+    secret = write_file("secret.txt", "s3cret")
     for hidden in ("build/.env", "build/.git/config"):
-        write_xml(hidden, "s3cret")
+        write_file(hidden, "s3cret")
     build = pytester.path / "build"
     (build / "link.txt").symlink_to(secret)
     (build / "up").symlink_to(pytester.path)
@@ -393,8 +406,8 @@ def test_no_other_file_of_the_machine_is_sent(write_xml, run_import, pytester, t
         "a" * 3000,
     )  # fmt: skip
     imported = run_import(
-        write_xml(
-            "build/a.xml", suite(case("a", 101, output_with_attachments(*names)))
+        write_file(
+            "build/a.xml", suite(xml_test("a", 101, output_with_attachments(*names)))
         ),
         "--push",
     )
@@ -411,16 +424,16 @@ def test_no_other_file_of_the_machine_is_sent(write_xml, run_import, pytester, t
     ids=["none", "failed", "all"],
 )
 def test_capture_decides_whose_output_is_attached(
-    capture, cases, write_xml, run_import, target
+    capture, cases, write_file, run_import, target
 ):
     tests = (
-        case(
+        xml_test(
             "a", 101, "<system-out>one</system-out><system-err>two</system-err><error/>"
         ),
-        case("b", 102, "<system-out>three</system-out>"),
+        xml_test("b", 102, "<system-out>three</system-out>"),
     )
     run_import(
-        write_xml("a.xml", suite(*tests)), f"--zephyr-capture={capture}", "--push"
+        write_file("a.xml", suite(*tests)), f"--zephyr-capture={capture}", "--push"
     )
 
     with_output = {case for case in (101, 102) if attached(target, case)}
@@ -432,10 +445,10 @@ def test_capture_decides_whose_output_is_attached(
         ]  # fmt: skip
 
 
-def test_too_large_output_is_left_out(write_xml, run_import, target):
+def test_too_large_output_is_left_out(write_file, run_import, target):
     body = f"<system-out>{'x' * 5000}\n[[ATTACHMENT|a.txt]]\n{'x' * 5000}</system-out>"
-    write_xml("a.txt", "here")
-    path = write_xml("a.xml", suite(case("a", 101, body)))
+    write_file("a.txt", "here")
+    path = write_file("a.xml", suite(xml_test("a", 101, body)))
     imported = run_import(
         path, "--zephyr-capture=all", "--zephyr-attach-max-size=1K", "--push"
     )
@@ -444,13 +457,15 @@ def test_too_large_output_is_left_out(write_xml, run_import, target):
     assert "output.txt is left out (C.a): 9.9K, larger than" in imported.text
 
 
-def test_a_credential_in_a_file_is_hidden(write_xml, run_import, pytester, target):
+def test_a_credential_in_an_xml_file_is_hidden(
+    write_file, run_import, pytester, target
+):
     token = target.sandbox.token
     body = (
         f"<failure message='{token}'>{token}</failure><system-out>{token}</system-out>"
     )
     run_import(
-        write_xml("a.xml", suite(case(token, 101, body))), "--zephyr-capture=all"
+        write_file("a.xml", suite(xml_test(token, 101, body))), "--zephyr-capture=all"
     )
 
     written = b"".join(
@@ -480,10 +495,10 @@ def test_a_credential_in_a_file_is_hidden(write_xml, run_import, pytester, targe
     ],
 )
 def test_a_test_has_the_time_of_its_suite(
-    text, expected, write_xml, run_import, pytester
+    text, expected, write_file, run_import, pytester
 ):
     """Without a time up to that of the file, the test has the time of the file."""
-    path = write_xml("a.xml", suite(case("a", 101), attrs=f'timestamp="{text}"'))
+    path = write_file("a.xml", suite(xml_test("a", 101), attrs=f'timestamp="{text}"'))
     os.utime(path, (1732615260, 1732615260))
     run_import(path)
     lines = map(json.loads, journals(pytester)[0].read_text("ascii").splitlines())
@@ -492,13 +507,13 @@ def test_a_test_has_the_time_of_its_suite(
 
 
 def test_a_test_of_a_suite_begins_when_the_one_before_it_ends(
-    write_xml, run_import, pytester
+    write_file, run_import, pytester
 ):
     """A nested suite begins with the suite around it."""
-    tests = case("a", attrs='time="1.5"'), case("b", attrs='time="0,25"')
-    inner_suite = suite(case("c", attrs='time="1e-3"'))
+    tests = xml_test("a", attrs='time="1.5"'), xml_test("b", attrs='time="0,25"')
+    inner_suite = suite(xml_test("c", attrs='time="1e-3"'))
     begin = 'timestamp="2024-11-26T10:00:00Z"'
-    run_import(write_xml("a.xml", suite(*tests, inner_suite, attrs=begin)))
+    run_import(write_file("a.xml", suite(*tests, inner_suite, attrs=begin)))
     lines = map(json.loads, journals(pytester)[0].read_text("ascii").splitlines())
 
     ends = {
@@ -512,7 +527,7 @@ def test_a_test_of_a_suite_begins_when_the_one_before_it_ends(
 @pytest.mark.parametrize("zone", ["EST5", "JST-9", "UTC0"])
 @pytest.mark.parametrize("written_as", ["local", "UTC"])
 def test_a_time_without_a_zone_is_local_or_utc(
-    zone, written_as, write_xml, run_import, pytester, monkeypatch
+    zone, written_as, write_file, run_import, pytester, monkeypatch
 ):
     """Older versions of pytest write local time, and Jest writes UTC."""
     ended = 1732615200
@@ -521,7 +536,9 @@ def test_a_time_without_a_zone_is_local_or_utc(
         time.tzset()
         to_fields = time.localtime if written_as == "local" else time.gmtime
         text = time.strftime("%Y-%m-%dT%H:%M:%S", to_fields(ended))
-        path = write_xml("a.xml", suite(case("a", 101), attrs=f'timestamp="{text}"'))
+        path = write_file(
+            "a.xml", suite(xml_test("a", 101), attrs=f'timestamp="{text}"')
+        )
         os.utime(path, (ended + 60, ended + 60))
         run_import(path)
     time.tzset()

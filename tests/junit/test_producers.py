@@ -32,19 +32,21 @@ EXPECTED: dict[str, dict[int, str]] = {
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_the_server_has_the_results_of_a_file(name, write_xml, run_import, target):
+def test_the_server_has_the_results_of_an_xml_file(
+    name, write_file, run_import, target
+):
     """The ids of test cases are in properties, in attributes or in the names of tests."""
     target.schedule(110, alt="AUTH-1")
     pattern = r"--zephyr-id-pattern=(?i)TC-?(\d+)"
-    imported = run_import(write_xml(name), pattern, "--push")
+    imported = run_import(write_file(name), pattern, "--push")
 
     statuses = {case: status for case, status in target.statuses().items() if status}
     assert statuses == EXPECTED[name], imported.text
 
 
-def test_the_last_attempt_counts(write_xml, run_import, target):
+def test_the_last_attempt_counts(write_file, run_import, target):
     """Surefire writes earlier attempts of a passed test, and later ones of a failed test."""
-    run_import(write_xml("surefire.xml"), r"--zephyr-id-pattern=(?i)TC(\d+)", "--push")
+    run_import(write_file("surefire.xml"), r"--zephyr-id-pattern=(?i)TC(\d+)", "--push")
 
     passed = target.execution(103).comment
     assert passed.startswith(
@@ -62,16 +64,16 @@ def test_the_last_attempt_counts(write_xml, run_import, target):
     assert "was: &lt;10&gt;" not in failed
 
 
-def test_a_duration_may_have_commas_between_thousands(write_xml, run_import, target):
+def test_a_duration_may_have_commas_between_thousands(write_file, run_import, target):
     """Surefire writes seconds as 1,200.5."""
-    run_import(write_xml("surefire.xml"), r"--zephyr-id-pattern=(?i)TC(\d+)", "--push")
+    run_import(write_file("surefire.xml"), r"--zephyr-id-pattern=(?i)TC(\d+)", "--push")
 
     assert target.execution(101).actual_time == 1_200_500
 
 
-def test_all_lines_of_a_message_are_in_the_notes(write_xml, run_import, target):
+def test_all_lines_of_a_message_are_in_the_notes(write_file, run_import, target):
     """NUnit writes the message only as an attribute; the text has the location."""
-    run_import(write_xml("nunit.xml"), r"--zephyr-id-pattern=(?i)TC(\d+)", "--push")
+    run_import(write_file("nunit.xml"), r"--zephyr-id-pattern=(?i)TC(\d+)", "--push")
     notes = target.execution(102).comment.replace("\r", "")
 
     assert "Expected: 12\n  But was:  11\n" in notes
