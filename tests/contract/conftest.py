@@ -165,9 +165,9 @@ class Server:
 class KnownIds:
     """Ids of rows that the server has.
 
-    *case* is a visible id, and *unassigned* a placement in the phase without a tester. The
-    *spare* test case is not in the phase. The file at *temp_path* is uploaded, but not
-    attached.
+    *case* is a visible id, and *unassigned* a placement in the phase without a tester.
+    The *spare* test case is not in the phase. The file at *temp_path* is uploaded, but
+    not attached.
     """
 
     project: int

@@ -47,8 +47,8 @@ ROOTS = ("/flex/services/", "/flex/upload/", "/flex/download")
 FAULT_KEY = "sandbox.fault"
 HOST = "http://localhost"
 
-#: A message with more characters keeps the first 100 and this many of the last ones: the
-#: value at its beginning may be long.
+#: A message with more characters keeps the first 100 and this many of the last ones:
+#: the value at its beginning may be long.
 LONG_MESSAGE = 300
 
 Json = dict[str, Any]
@@ -319,7 +319,7 @@ def credential_problems(authorization: str, cookie: str) -> Iterator[str]:
 
 
 def read_json(body: bytes) -> Any:
-    """Parse *body*; raise ValueError also for NaN and Infinity, which Python accepts."""
+    """Parse *body*; raise ValueError for NaN and Infinity, too, as JSON lacks them."""
     try:
         return json.loads(body.decode("utf-8"), parse_constant=refuse_constant)
     except RecursionError:

@@ -26,8 +26,8 @@ MAX_EXAMPLES = 4
 checks = pytest.importorskip("schemathesis.specs.openapi.checks")
 CHECKS = [checks.content_type_conformance, checks.response_schema_conformance]
 
-# The attribute of `KnownIds` for each name, in lower case, of an id in a path, a query or
-# a body.
+# The attribute of `KnownIds` for each name, in lower case, of an id in a path, a query
+# or a body.
 KNOWN_ID_NAMES = {
     "projectid": "project",
     "releaseid": "release",
@@ -65,7 +65,7 @@ schema = schemathesis.openapi.from_dict(
                 "max-examples": MAX_EXAMPLES,
                 "with-security-parameters": False,
             },
-            # Try the limits of valid values. Of invalid values, only some are generated:
+            # Try the limits of valid values. Only some invalid values are generated:
             # trying all of them takes minutes.
             "phases": {
                 "coverage": {

@@ -552,7 +552,7 @@ def test_locked_release_gets_a_400_as_in_the_contract(server, known_ids):
 
 
 def test_cookie_of_a_login_is_a_credential(server):
-    """A client does not send a Secure cookie over HTTP, so this test sets the header."""
+    """Clients do not send a Secure cookie over HTTP, so this test sets the header."""
     login = Call("GET", "/manifest", basic=True)
     cookie = server.send(login).headers["Set-Cookie"]
     response = requests.get(

@@ -16,7 +16,7 @@ from tests.conftest import SandboxTarget
 
 
 class Api:
-    """Calls with the API token of the first user; paths are below version 3 of the API."""
+    """Calls of version 3 of the API, with the token of the first user."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.url = sandbox.url
@@ -32,7 +32,7 @@ class Api:
         return self.http.request(method, self.base + path, timeout=30, **kwargs)
 
     def results(self, path: str, **params: Any) -> list[dict[str, Any]]:
-        """Return the rows of a list, which are under the key ``results`` of the answer."""
+        """Return the rows of a list, which the answer has under ``results``."""
         answer = self.get(path, params=params)
         answer.raise_for_status()
         results: list[dict[str, Any]] = answer.json()["results"]

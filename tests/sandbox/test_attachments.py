@@ -23,7 +23,7 @@ def execution(sandbox: Sandbox, target: SandboxTarget) -> int:
 def test_file_arrives_as_it_was_sent(
     sandbox: Sandbox, api: Api, target: SandboxTarget, execution: int, name: str
 ) -> None:
-    """The upload answers the name percent-encoded; the attachment has the name itself."""
+    """The upload answers the name percent-encoded; the attachment has it decoded."""
     data = bytes(range(256))
     (sent,) = api.upload(("part-0", (name, data, "image/png")))
 

@@ -61,7 +61,7 @@ def test_overview_leads_to_the_phases(
 def test_phase_shows_its_results(
     sandbox: Sandbox, api: Api, target: SandboxTarget, tester: int
 ) -> None:
-    """A line has status, id, name, the first line of the notes, time, defects and files.
+    """A line has status, id, name, first line of the notes, time, defects and files.
 
     Test cases that are not assigned have no line, and are counted.
     """

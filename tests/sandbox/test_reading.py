@@ -77,7 +77,7 @@ def test_parser_templates_are_json_in_a_text(api: Api) -> None:
 def test_release_is_created_with_text_dates(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """Dates are optional; one without a name, or that ends before it starts, is refused."""
+    """Dates are optional; a missing name and an end before the start are refused."""
     body = {
         "name": "Release 2",
         "description": "next",

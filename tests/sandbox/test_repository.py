@@ -156,7 +156,7 @@ def test_a_folder_is_emptied_by_a_selected_all_of_0_without_ids(
 def test_nothing_of_a_removed_case_comes_back(
     sandbox: Sandbox, api: Api, target: SandboxTarget, folder: int
 ) -> None:
-    """Its versions, files and links to requirements are gone; its id is not given again."""
+    """Its versions, files and requirement links are gone; its id is not given again."""
     sandbox.store.add_requirement(target.release, "Pay", alt="REQ-1")
     row = api.post("/testcase", json=new_case(folder)).json()
     number = row["testcase"]["testcaseId"]
@@ -226,7 +226,7 @@ def test_wrong_case_is_refused(
 
 
 def test_case_needs_a_folder(api: Api, folder: int) -> None:
-    """Without a folder, the error is the server's own; an unknown folder answers 500."""
+    """Without a folder, the server's own error is answered; for an unknown one, 500."""
     answer = api.post("/testcase/", json={"testcase": {"name": "x"}})
 
     assert answer.status_code == 400

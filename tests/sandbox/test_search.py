@@ -135,7 +135,7 @@ def test_executions_are_found(
 def test_an_unsupported_search_is_refused(
     api: Api, target: SandboxTarget, changes: dict[str, str]
 ) -> None:
-    """Entities that cannot be searched for, and wrong or unsupported ZQL, answer 400."""
+    """Entities that cannot be searched for and wrong or unsupported ZQL answer 400."""
     body = search_body(target, "testcaseId = 1") | changes
 
     assert api.post("/advancesearch/zql", json=body).status_code == 400

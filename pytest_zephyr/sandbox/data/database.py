@@ -62,10 +62,10 @@ class Database:
             raise OSError(
                 errno.EINVAL, "not a database of the sandbox", path
             ) from error
-        # This connection only reads a number that changes when another connection commits.
+        # The watcher only reads a number that changes when other connections commit.
         self._watcher = sqlite3.connect(path, check_same_thread=False)
         self._watch_lock = threading.Lock()
-        # Without it, versions of two openings of the file could be the same.
+        # Without this id, versions of two openings of the file could be the same.
         self._opening_id = secrets.token_hex(4)
 
     @contextmanager

@@ -48,7 +48,7 @@ def planning_rows(node_id: int) -> Response:
 
 
 def planning_json(session: Session, query: Any) -> list[dict[str, Any]]:
-    """Return the placements of *query*, each with its test case and, if any, execution."""
+    """Return the placements of *query* with their test cases and executions, if any."""
     placements = lists.placements_json(session, query)
     scheduled = {
         execution["tcrTreeTestcase"]["id"]: execution
