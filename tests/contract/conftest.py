@@ -165,9 +165,10 @@ class Server:
 class KnownIds:
     """Ids of rows that the server has.
 
-    *case* is a visible id, and *unassigned* a placement in the phase without a tester.
-    The *spare* test case is not in the phase. The file at *temp_path* is uploaded, but
-    not attached.
+    A placement is a test case in a folder: *placement* is *case*, a visible id, in
+    *folder*; *unassigned* is another test case in the phase, which has no tester. The
+    *spare* test case is not in the phase. The file at *temp_path* is uploaded, but not
+    attached.
     """
 
     project: int

@@ -307,7 +307,7 @@ def test_sync_library_writes_cases_phase_and_results(
 def test_migration_tool_reads_everything(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """It reads users, fields, projects, folders from the top down and their contents."""
+    """It reads users, fields, projects, folders from the top down, and test cases."""
     store = sandbox.store
     common = store.add_folder(store.releases(target.project)[0].id, "Common")
     root = store.add_folder(target.release, "Root")

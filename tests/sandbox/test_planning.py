@@ -1,4 +1,7 @@
-"""Putting test cases into phases, and giving them to testers."""
+"""Putting test cases into phases, and giving them to testers.
+
+A placement is a test case in a folder, ``tct`` in the API; ``rts`` is its execution.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ def folder(sandbox: Sandbox, target: SandboxTarget) -> int:
 
 @pytest.fixture
 def cases(api: Api, folder: int) -> list[dict[str, Any]]:
-    """Return the placements in *folder* as JSON; each is a test case in that folder."""
+    """Return the placements in *folder* as JSON."""
     return api.results(f"/testcase/tree/{folder}")
 
 

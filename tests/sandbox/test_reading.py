@@ -1,4 +1,7 @@
-"""Reading users, projects, trees, test cases and counts; creating a release."""
+"""Reading users, projects, trees, test cases and counts; creating a release.
+
+A node is a folder of a tree, and a placement a test case in a folder.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The test repository: folders and test cases."""
+"""The test repository: folders and test cases.
+
+A placement is a test case in a folder, ``tct`` in the API.
+"""
 
 from __future__ import annotations
 
