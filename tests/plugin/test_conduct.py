@@ -271,7 +271,7 @@ def test_directory_that_is_not_writable_is_a_warning(pytester, run_zephyr, targe
 def test_journal_that_cannot_be_created_is_a_warning(
     pytester, run_zephyr, target, args
 ):
-    """``.zephyr`` is a file, so no directory can be made; results are sent from memory."""
+    """``.zephyr`` is a file, not a directory; results are sent from memory."""
     (pytester.path / ".zephyr").write_text("in the way", encoding="utf-8")
     pytester.makepyfile(SUITE.format(body="pass"))
     ran = run_zephyr(*args, subprocess=bool(args))
@@ -362,7 +362,7 @@ def test_journals_of_workers_are_written_again_if_a_test_removes_them(
 
 @pytest.fixture
 def limit_disk(monkeypatch):
-    """Return a function that lets journals write only *free_bytes*, as on a full disk."""
+    """Return a function that simulates a disk with *free_bytes* left for journals."""
     write = JournalWriter._write
 
     def limit(free_bytes: int) -> None:

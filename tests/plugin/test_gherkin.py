@@ -82,7 +82,7 @@ def suite(pytester):
 
 @pytest.mark.parametrize("args", without_and_with_xdist(2))
 def test_tags_of_the_closest_level_count(suite, target, run_zephyr, args):
-    """Tags of examples replace those of the scenario, which replace those of the feature."""
+    """Examples are closer than their scenario, and a scenario than its feature."""
     target.schedule(110, alt="CART-1")
     ran = run_zephyr(*args, subprocess=bool(args))
 

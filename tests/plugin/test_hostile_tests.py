@@ -219,8 +219,10 @@ def test_a_run_after_one_that_reported_reports_too(pytester, run_zephyr, target)
 @pytest.mark.parametrize(
     "how", ["delenv('_ZEPHYR_SESSION')", "setenv('_ZEPHYR_SESSION', '1')"]
 )
-def test_run_in_the_same_process_does_not_report(pytester, run_zephyr, target, how):
-    """A test calls `pytest.main` and changes the variable that names the outer process."""
+def test_run_that_a_test_starts_in_its_process_does_not_report(
+    pytester, run_zephyr, target, how
+):
+    """The test changes the variable with the process id of the run that reports."""
     inner = pytester.mkdir("inner")
     (inner / "pytest.ini").write_text("[pytest]\nzephyr = true\n", encoding="utf-8")
     (inner / "test_inner.py").write_text(
@@ -238,7 +240,7 @@ def test_run_in_the_same_process_does_not_report(pytester, run_zephyr, target, h
         """
     )
     run_zephyr(
-        "test_run_in_the_same_process_does_not_report.py",
+        "test_run_that_a_test_starts_in_its_process_does_not_report.py",
         subprocess=True,
         check_exit_code=False,
     )
