@@ -143,7 +143,7 @@ def test_cycles_may_have_the_same_name(api: Api, target: SandboxTarget) -> None:
 def test_locked_release_refuses_changes(
     sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
-    """It answers a new cycle with 400, and its reading with 403, until it is unlocked."""
+    """A new cycle answers 400, and reading the release 403, until it is unlocked."""
     sandbox.store.lock_release(target.release)
 
     answer = api.post("/cycle", json=cycle_body(target))

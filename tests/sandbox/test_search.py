@@ -1,6 +1,6 @@
 """Searching by word, by ZQL (the query language of the server) and by Alt ID.
 
-An envelope is the object with the rows of a page. A placement is a test case in a folder.
+An envelope is the object with the rows of a page; a placement, a test case in a folder.
 """
 
 from __future__ import annotations
