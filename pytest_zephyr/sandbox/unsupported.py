@@ -17,7 +17,8 @@ _VERSION = re.compile(r"^/flex/services/rest/(latest|v3|v4)(?=/)")
 class UnsupportedCalls:
     """How often each unsupported call was made.
 
-    Calls that differ only in ids or in the version of the API count as the same call.
+    Calls that differ only in ids, or in the version of the API (latest, v3 or v4), count
+    as the same call.
     Only the first `MAX_DIFFERENT_CALLS` different calls are counted.
     """
 

@@ -169,7 +169,10 @@ def add_by_placement(
 
 
 def phase_folder(session: Session, folder: Node, source_id: int) -> Node:
-    """Return the copy of a repository folder below *folder*, created if missing."""
+    """Return the copy of a repository folder below *folder*, in copies of its parents.
+
+    Copies that are missing are created.
+    """
     path: list[Node] = []
     node = session.get(Node, source_id)
     while node is not None:

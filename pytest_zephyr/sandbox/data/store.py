@@ -174,7 +174,8 @@ class Store:
     def lock_release(self, release: int, seconds: float = FOREVER) -> None:
         """Lock *release* for *seconds*, or until it is unlocked.
 
-        Reading it by its id, and changing its cycles, phases or folders, is refused.
+        Reading it by its id is refused, and so is changing its cycles, phases and
+        folders, or adding test cases to them.
         """
         until = min(time.time() + seconds, 2**62)
         with self.database.writing() as session:
