@@ -70,7 +70,7 @@ class _SilencedHeader:
 
 
 class _FailedReporter:
-    """Replaces a reporter that failed to start, so that *on_error* sets the exit code."""
+    """Replaces a reporter that failed to start: on_error still sets the exit code."""
 
     def __init__(self, option_sources: OptionSources) -> None:
         self._option_sources = option_sources
@@ -144,7 +144,10 @@ def _recording_plugins(
     process_count: int = 1,
     take_item: Callable[[Item], None] = lambda _item: None,
 ) -> dict[str, object]:
-    """Return the plugin objects that write the tests of this process to its journal."""
+    """Return the plugin objects that write the tests of this process to its journal.
+
+    The recorder, which is no plugin object, is put into the stash of *config*.
+    """
     marks, store = local.marks, local.store(writer.path, process_count)
     config.stash[RECORDER] = Recorder(
         writer, store, worker, marks.names.hide_secrets, bugs

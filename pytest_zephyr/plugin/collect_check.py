@@ -46,8 +46,7 @@ class CollectCheck:
         # The first test of each test case.
         self._tests: dict[CaseRef, str] = {}
 
-    # First of its hook, before pytest lists the tests, but after all plugins that modify
-    # the items.
+    # Runs before pytest lists the tests. Plugins modify the items in an earlier hook.
     @pytest.hookimpl(tryfirst=True)
     @guarded
     @origin.originals_restored()
@@ -131,7 +130,7 @@ class CollectCheck:
     def _insert_counts(
         self, session: pytest.Session, what: str, level: Level = "info"
     ) -> None:
-        """Insert a first line: how many test cases there are, and *what* is known."""
+        """Insert a first line: how many test cases there are; *what* says more."""
         tests = plural(len(session.items), "test")
         text = f"No test case in {tests}"
         if self._tests:

@@ -28,5 +28,5 @@ def pytest_configure(config: pytest.Config) -> None:
 class _RaisedBugs(Bugs):
     """Raises the first bug, which ends the collection: no summary shows it later."""
 
-    def note(self, place: str, error: BaseException) -> None:
-        raise RuntimeError(f"zephyr: internal error in {place}") from error
+    def note(self, where: str, error: BaseException) -> None:
+        raise RuntimeError(f"zephyr: internal error in {where}") from error

@@ -25,7 +25,7 @@ from pytest_zephyr.results.evidence import Step
 #: The most characters that a journal keeps of a step's error.
 _MAX_ERROR = 500
 
-#: The numbers of steps of a test case are below this; a larger label is taken as a text.
+#: The numbers of steps of a test case are below this; other labels are taken as texts.
 _STEP_LIMIT = 2**31
 
 #: Numbers the steps of an item in the order in which they begin.

@@ -35,9 +35,9 @@ Hook = TypeVar("Hook", bound=Callable[..., object])
 class Bugs(list[str]):
     """Internal errors that the summary has not shown yet."""
 
-    def note(self, place: str, error: BaseException) -> None:
-        """Add an *error* that was raised in *place*, such as a hook."""
-        self.append(f"{place}: {error!r}")
+    def note(self, where: str, error: BaseException) -> None:
+        """Add an *error* that was raised in *where*, such as a hook."""
+        self.append(f"{where}: {error!r}")
 
     def lines(self) -> list[Line]:
         """Return a line for each bug, which says how often it was noted."""

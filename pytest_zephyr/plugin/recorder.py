@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_zephyr.journal.writer import JournalWriter
 
 
-#: The most characters of the reason why a file could not be attached.
+#: The most characters of the reason why something could not be recorded.
 _MAX_REASON = 100
 
 #: The number of the current attempt of an item, from 0; -1 before the first.
@@ -79,7 +79,7 @@ class Recorder:
         self.write(item, self.store.take(content, self.scrub(name), kind))
 
     def leave_out(self, item: pytest.Item, name: str, reason: str) -> None:
-        """Write that something could not be attached; the summary names it."""
+        """Write for the summary that *name* could not be recorded, and why."""
         name = file_store.clean_name(self.scrub(name))
         # Scrub before truncating here, too.
         reason = shorten(self.scrub(reason), _MAX_REASON)

@@ -47,10 +47,11 @@ def to_record(
     nodeid: str,
     worker: str,
 ) -> Report:
-    """Return *report* as plain data; paths below *root* are relative to it.
+    """Return *report* as plain data.
 
-    *nodeid* and *worker* are those of the record. A crash report of pytest-xdist has no
-    more than a node id, an outcome and a text.
+    In the short text, a path below *root* is relative to it. *nodeid* and *worker* are
+    those of the record. A crash report of pytest-xdist has no more than a node id, an
+    outcome and a text.
     """
     failed = report.outcome not in {"passed", "skipped"}
     extras: ReportExtras = getattr(report, EXTRAS, ReportExtras())

@@ -87,7 +87,7 @@ class ZephyrReporter:
         self._undelivered = False
         self._uncollected: list[str] = []
         self._finished = False
-        # Whether the sender has written the report.
+        # Whether the sender has written the report file.
         self._report_written = False
         self._session: pytest.Session | None = None
 
@@ -137,7 +137,7 @@ class ZephyrReporter:
             self.bugs.note("pytest_sessionfinish", error)
 
     def _write_report(self) -> None:
-        """Write the report that the user asked for, unless the sender has done so."""
+        """Write the report file, if one is wanted and the sender has not written it."""
         path = self._settings.report
         if path is None or self._report_written:
             return
@@ -171,7 +171,7 @@ class ZephyrReporter:
             self._report_broken(self.writer.broken)
 
     def _leave_unsent(self) -> None:
-        """Say where the unsent results are; note which sessions of the run go on."""
+        """Say where unsent results are; note which sessions of the run still run."""
         journal = Journal(self.writer.path, self.writer.unwritten)
         if journal.header.run_key:
             known = runs.open_all([journal.path.parent], recent=True)
@@ -218,7 +218,7 @@ class ZephyrReporter:
     def _report_broken(self, error: OSError) -> None:
         result = "what is not delivered is lost when this process ends."
         if not self._undelivered:
-            # A later push would take an incomplete journal for a run that died.
+            # A later push would take the journal for that of a killed session.
             self.writer.discard()
             result = "nothing was lost, the results were sent from memory."
         text = (
@@ -229,7 +229,7 @@ class ZephyrReporter:
     def _add_unsent_lines(
         self, problem_text: str = "", code: errors.Code = "error"
     ) -> None:
-        """Add the problem, if it has a text, and say that the results were not sent."""
+        """Add the problem, if it has a text; say if the results are kept or lost."""
         self._undelivered = True
         if problem_text:
             self.lines.append(Line(problem_text, "error", code=code))

@@ -70,7 +70,8 @@ class ReportLines:
         # The test that runs, and its node id in the journal.
         self._item: pytest.Item | None = None
         self._nodeid = ""
-        # Its reports that are not written yet: part, seconds, and end in milliseconds.
+        # Its reports of passed parts that are not written yet: *when*, seconds, and end
+        # in milliseconds.
         self._passed: list[tuple[str, float, int]] = []
         self._attempt = 0
         # How many bugs there were before a plugin may have forked for the test.
@@ -156,7 +157,7 @@ class ReportLines:
             if self._item is not None:
                 self._write(self._item, report)
             elif str(report.when) == "???":
-                # A worker has died. Reports of other workers are in their own files.
+                # A worker has died. All other reports are in the files of the workers.
                 self._writer.append(self._crash_record(report))
             if self._writer.unwritten:
                 self._add_unwritten(report)
@@ -164,7 +165,7 @@ class ReportLines:
             self.bugs.note("pytest_runtest_logreport", error)
 
     def _write(self, item: pytest.Item, report: pytest.TestReport) -> None:
-        """Write a report of the test that runs; one that simply passed gets one line."""
+        """Write *report* of the running test; one line if all of it simply passed."""
         # The report says only that this part of the test passed.
         is_plain = (
             report.outcome == "passed"
@@ -192,7 +193,7 @@ class ReportLines:
             self._writer.append(self._record(item, report))
 
     def _record(self, item: pytest.Item, report: pytest.TestReport) -> Report:
-        """Return a report of *item*, which runs, as a record without secrets."""
+        """Return *report* of the running *item* as a record without secrets."""
 
         def scrub(text: str) -> str:
             # A failure may show the parameters of all tests of its function.
@@ -201,7 +202,7 @@ class ReportLines:
         return to_record(report, self._root, scrub, self._nodeid, self._worker)
 
     def _crash_record(self, report: pytest.TestReport) -> Report:
-        """Return the record for a worker that died; the node id may hold a secret."""
+        """Return the record for a worker that died, without secrets in its node id."""
         gateway = getattr(getattr(report, "node", None), "gateway", None)
         worker = getattr(gateway, "id", "")
         path = part_of(self._writer.path, worker)

@@ -179,7 +179,7 @@ class SenderProcess:
                 return
 
     def close(self, seconds: float) -> None:
-        """Wait *seconds* for the sender to end, then kill it; end all threads."""
+        """Wait up to *seconds* for the sender to end, then kill it; end all threads."""
         self._unsent.put(b"")
         deadline = Deadline(seconds)
         with suppress(SenderError):

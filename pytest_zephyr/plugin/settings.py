@@ -1,4 +1,4 @@
-"""Reads the options of a session from pytest, also of one that a test has started."""
+"""Reads the options of a session from pytest, even if a test has started it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _reporting_sessions: list[pytest.Config] = []
 
 
 def begin_session(config: pytest.Config) -> None:
-    """Mark this session as reporting, for those that its tests start, until it ends."""
+    """Mark this session as reporting until it ends; `outer_process` reads that."""
     _reporting_sessions.append(config)
     if not outer_process(config):
         os.environ[SESSION_VARIABLE] = str(System.process_id())
@@ -59,15 +59,15 @@ def _end_session() -> None:
 def outer_process(config: pytest.Config) -> str:
     """Return the id of the process whose tests started this session, empty if none did.
 
-    The settings of that process are not meant for this one, which may, for example, test a
-    plugin and expect failures. A worker of pytest-xdist is no session of its own.
+    The settings of that process are not meant for this session, which may, for example,
+    test a plugin and expect failures. A worker of pytest-xdist is no session.
     """
     outer = config.stash.get(_OUTER, None)
     if outer is None:
         outer = os.environ.get(SESSION_VARIABLE, "")
         own_id = str(System.process_id())
         if _reporting_sessions and config not in _reporting_sessions:
-            # Even if a test has changed the variable.
+            # A test may have changed the variable.
             outer = own_id
         # A session that has replaced itself by `exec` has the same process id.
         elif (
@@ -81,7 +81,7 @@ def outer_process(config: pytest.Config) -> str:
 
 
 def show(config: pytest.Config) -> int:
-    """Print every value and where it came from; return the exit code."""
+    """Print the value of each option and where it came from; return the exit code."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     for line in resolve.describe(load(config, find_option_sources(config))):
         line = line.encode(encoding, "backslashreplace").decode(encoding)
@@ -147,15 +147,12 @@ def _all_sources(config: pytest.Config) -> OptionSources:
     )
 
 
-#: Exit code for results that were not delivered, with ``zephyr_on_error = fail``.
+#: Exit code for undelivered results or problems, with ``zephyr_on_error = fail``.
 _UNDELIVERED_EXIT_CODE = 8
 
 
 def set_exit_code(session: pytest.Session, on_error: OnError) -> None:
-    """Let a *session* that passed fail because of undelivered results.
-
-    This is done only if *on_error* is ``fail``.
-    """
+    """Set the exit code of a *session* that passed, if *on_error* is ``fail``."""
     if on_error == "fail" and not session.exitstatus:
         session.exitstatus = _UNDELIVERED_EXIT_CODE
 
@@ -172,9 +169,9 @@ def usage_errors() -> Iterator[None]:
 
 @usage_errors()
 def load(config: pytest.Config, option_sources: OptionSources) -> Settings:
-    """Return the settings of this session. Raises UsageError with every problem."""
-    place = config.inipath or "the ini options"
-    options.reject_credentials(partial(_ini, config), place)
+    """Return the settings of this session. Raises UsageError if any is wrong."""
+    ini_file = config.inipath or "the ini options"
+    options.reject_credentials(partial(_ini, config), ini_file)
     settings = resolve.resolve(option_sources)
     report = settings.report and config.invocation_params.dir / settings.report
     return replace(settings, journal=config.rootpath / settings.journal, report=report)

@@ -67,8 +67,8 @@ class StartupCheck:
         self.snapshot = ""
         self.aborted = False
         self._seconds = settings.deadline
-        # Before the test cases of the phase are read, no test can run, so reading them may
-        # take all of this time.
+        # With --zephyr-only-planned no test runs before the test cases of the phase are
+        # read, so that may take all of this time.
         if not settings.only_planned:
             self._seconds = min(_MAX_SECONDS, settings.deadline)
         self._sender: SenderProcess | None = None

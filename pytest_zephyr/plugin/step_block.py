@@ -20,7 +20,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Nesting:
-    """The depth of the steps of one test; open steps of another test do not count."""
+    """How many steps of one `Zephyr` are open; those of others do not count."""
 
     @property
     def depth(self) -> int:
@@ -32,7 +32,7 @@ class Nesting:
         _depth.set((self, depth))
 
 
-# The test whose steps are open, and how many of them are.
+# The `Nesting` of the open steps, and how many of them are open.
 _depth: ContextVar[tuple[Nesting | None, int]] = ContextVar(
     "zephyr_step_depth", default=(None, 0)
 )

@@ -1,4 +1,4 @@
-"""Shows a push on the terminal, and builds the report of a session that was not sent."""
+"""Shows a push on the terminal; builds the report file if no push has ended."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ProgressLine:
     """
 
     def __init__(self, terminal: Any) -> None:
-        # Other plugins replace pytest's reporter.
+        # Another plugin may have replaced pytest's reporter, or removed it.
         if not getattr(terminal, "isatty", False) or not hasattr(terminal, "rewrite"):
             terminal = None
         self._terminal = terminal
@@ -101,7 +101,7 @@ def show(
 def unsent_report(
     journal: Journal, settings: Settings, reason: str, lines: Sequence[Line]
 ) -> RunReport:
-    """Return the report of a session; *reason* says why its results were not sent.
+    """Return the report file of a session; *reason* says why results were not sent.
 
     A push that did not end may have sent some of them: the journal has their receipts.
     The digest in a receipt is made with the id of the test case, so a test case that is

@@ -44,10 +44,11 @@ _NO_COPY = "its copy beside the journal is gone or was changed"
 
 @dataclass(frozen=True)
 class FileToSend:
-    """A file to attach to an execution; *text* returns its content if there is no copy.
+    """A file to attach to an execution.
 
     *nodeid* is that of its test. *existing_files* is how many attachments the execution
-    had when it was read, `None` if that is unknown.
+    had when it was read, `None` if that is unknown. *text* returns the content if the
+    journal has no copy of the file.
     """
 
     execution: int
@@ -88,9 +89,9 @@ def files_to_send(
 
 
 def _full_notes(change: Change, *, always: bool) -> list[FileToSend]:
-    """Return a file with the full text of the notes of *change*.
+    """Return a list with a file that has the full text of the notes of *change*.
 
-    There is none if the notes are empty, or if they were not cut, unless *always* is set.
+    The list is empty if that text is, or if no notes were cut and *always* is false.
     """
     result, execution = change.result, change.execution
 
@@ -109,7 +110,7 @@ def _full_notes(change: Change, *, always: bool) -> list[FileToSend]:
 
 
 def left_out(changes: Iterable[Change]) -> list[delivery.UndeliveredEvidence]:
-    """Return the evidence that the test process could not put into the journal, sorted."""
+    """Return the evidence of *changes* that the journal does not have, sorted."""
     undelivered = {
         delivery.UndeliveredEvidence(
             value.name,
@@ -127,7 +128,7 @@ def left_out(changes: Iterable[Change]) -> list[delivery.UndeliveredEvidence]:
 
 
 class AttachmentWriter(BatchWriter[FileToSend]):
-    """Attaches those of *files* that have no receipt, and counts them in *evidence*."""
+    """Attaches those of *files* that have no receipt; *evidence* counts all of them."""
 
     # A refusal does not say which files were attached before it.
     reads_back_refusals = True
@@ -147,7 +148,7 @@ class AttachmentWriter(BatchWriter[FileToSend]):
         self._files = [each for each in files if each.key not in memory.attached]
         evidence.files_before += len(files) - len(self._files)
         evidence.files_pending = len(self._files)
-        # Files that may be attached although there is no receipt.
+        # Files that this or an earlier push has sent, even if there is no receipt.
         self._attaching: set[ledger.AttachmentKey] = set(memory.attaching)
         self._digests: dict[str, str] = {"": ""}
         self._names: dict[ledger.AttachmentKey, ledger.Naming] = dict(memory.attaching)
@@ -179,7 +180,7 @@ class AttachmentWriter(BatchWriter[FileToSend]):
         """Note those of *files* that are already attached."""
         for _, group in groupby(files, lambda row: row.execution):
             rows = list(group)
-            # If the execution certainly has no attachments, none are listed.
+            # If the execution certainly has no attachments, the server is not asked.
             if any(
                 row.existing_files != 0 or row.key in self._attaching for row in rows
             ):
@@ -230,7 +231,10 @@ class AttachmentWriter(BatchWriter[FileToSend]):
         return partial(read_copy, copy, row.file.size)
 
     def _attach(self, uploads: Mapping[FileToSend, entities.UploadedFile]) -> None:
-        """Attach uploaded files and note those that the answer confirms."""
+        """Attach uploaded files and note those that the answer confirms.
+
+        An answer that does not name executions confirms all.
+        """
         names = {row.key: self._names[row.key] for row in uploads}
         self._memory.note(ledger.Attaching(names))
         self._attaching.update(names)
@@ -275,11 +279,11 @@ class AttachmentWriter(BatchWriter[FileToSend]):
         """Return whether an execution has a file, by name, size and content.
 
         Where contents cannot be read, a file that a write may have attached counts as
-        attached if there are more of its name and size than before. How many there are
-        before it is sent is noted in its `Naming`.
+        attached if there are more of its name and size than before. Its `Naming` notes
+        how many there were.
         """
         naming = self._names[row.key]
-        # Some servers may return names as they were encoded.
+        # Some servers may return names percent-encoded, as they were sent.
         name = unquote(naming.name)
         alike = [
             other

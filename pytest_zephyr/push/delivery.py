@@ -22,8 +22,9 @@ from pytest_zephyr.target.snapshot import Snapshot
 class UndeliveredEvidence:
     """An attachment, step or other value that was not delivered, and why.
 
-    It is *final* if another push cannot deliver it, and *by_limit* if it exceeds a limit
-    set by the user. *name* is what messages call it, *nodeid* is that of its test.
+    It is *final* if it was refused and another push cannot deliver it, and *by_limit*
+    if it exceeds a limit set by the user. *name* is what messages call it, *nodeid* is
+    that of its test.
     """
 
     name: str
@@ -68,26 +69,26 @@ class EvidenceDelivery:
 
     @property
     def pending(self) -> int:
-        """How many files, and test cases with steps, another push may deliver."""
+        """How many files, and test cases with steps, are neither sent nor refused."""
         return self.files_pending + self.steps_pending
 
     @property
     def lost(self) -> bool:
-        """Whether something was not delivered for another reason than a limit."""
+        """Whether something was refused, or left out, but not because of a limit."""
         return bool(self.refused) or not all(each.by_limit for each in self.left_out)
 
     @property
     def retryable(self) -> bool:
-        """Whether another push may deliver what was refused."""
+        """Whether another push may deliver something that was refused."""
         return not all(each.final for each in self.refused)
 
 
 @dataclass
 class Delivery:
-    """What became of a run: of its *results* in *changes*, and of everything else.
+    """What became of a run; *changes* says what became of its *results*.
 
-    *new_cases* are the test cases that were to be created and were not, each with its
-    tests; *creations* has all that was missing on the server. *without_case* are tests
+    *new_cases* are the test cases to create whose results are not sent, each with its
+    tests; *creations* has what was missing on the server. *without_case* are tests
     that name no test case, are not ignored, and get none created; *unmapped* are the
     titles of those that ``zephyr_unmapped`` reports, which is a failure if
     *unmapped_is_error*. *invalid* are the tests with an invalid marker. *previewed* says
@@ -141,7 +142,7 @@ class Delivery:
 
     @property
     def pending(self) -> int:
-        """How many test cases got no result and were not refused."""
+        """How many test cases have a result that is still to be sent."""
         return self.changes.pending + len(self.new_cases)
 
     @property
@@ -157,7 +158,7 @@ class Delivery:
 
     @property
     def undelivered(self) -> bool:
-        """Whether something is undelivered, or counts so by the settings."""
+        """Whether something counts as undelivered; what a dry run leaves does not."""
         not_sent = (self.pending or self.evidence.pending) and not self.previewed
         refused = any(each.serious for each in self.changes.refused)
         unmapped = self.unmapped and self.unmapped_is_error

@@ -24,13 +24,14 @@ from pytest_zephyr.results.status import severity
 from pytest_zephyr.text import ambiguous_alt
 
 
-#: A result is sent late if its session ended more than this many milliseconds ago.
+#: A result is sent late if the last of its sessions ended more than this many
+#: milliseconds ago.
 _LATE_AFTER_MS = 60_000
 
 
 @dataclass(frozen=True)
 class DiffRules:
-    """How to decide between two results of one test case.
+    """How to decide between a result and what its execution has.
 
     *ended* says when sessions ended, by name, and *incomplete* names those of which some
     test files could not be collected. *now* is the time of the server; times are in
@@ -47,12 +48,12 @@ class DiffRules:
 
 @dataclass(slots=True)
 class Change:
-    """A result and the execution to write it to, as the execution was last read.
+    """A result and the execution of its test case, as the execution was last read.
 
     *notes* are to be written, `None` to leave them unchanged. *tag* comes after them, see
     `tags`. If other jobs or later attempts of the run decide the status, *overruled_by* is
-    its id. Then the execution keeps or gets that status, and the tag, if there is one, has
-    what this job found.
+    the id of that status. Then the execution keeps or gets it, and the tag, if there is
+    one, has what this job found.
     """
 
     result: CaseResult
@@ -63,13 +64,16 @@ class Change:
 
     @property
     def status_id(self) -> str:
-        """The id of the status that the execution has afterwards."""
+        """The id of the status that the execution has after the change."""
         assert self.overruled_by or self.result.status is not None
         return self.overruled_by or self.result.status.id  # type: ignore[union-attr]
 
     @property
     def at(self) -> int:
-        """The time of the result that the execution has afterwards, in milliseconds."""
+        """The time of the result that the execution has after the change.
+
+        It is in milliseconds since the epoch.
+        """
         tag = tags.find(self.execution.notes) if self.overruled_by else None
         return tag.at if tag else self.result.at
 
@@ -102,12 +106,12 @@ class Changes:
 
     *not_compared* are those of a push that has not read the executions. *writes* are still
     to be written, and *missing* have no execution. *reported* were written by this push, or
-    by one that was killed before it noted the receipt; *reported_before* were delivered
-    earlier. *refused* cannot be delivered. The others leave their test case unchanged:
-    *skipped* have no status to send, or an unknown test case that is ignored; *older* are
-    those for which the server has a newer result, *overruled* those for which another job
-    of the run has a worse one. *scheduled_twice* maps a test case with several executions
-    to the execution that is used.
+    by an earlier one that noted no receipt; *reported_before* were delivered earlier.
+    *refused* cannot be delivered. The others are not to be written: *skipped* have no
+    status to send, or an unknown test case that is ignored; *older* are those for which
+    the server has a newer result, *overruled* those for which another job of the run
+    has a worse one, or a later attempt has one. *scheduled_twice* maps a test case with
+    several executions to the execution that is used.
     """
 
     not_compared: list[CaseResult] = field(default_factory=list)
@@ -142,9 +146,9 @@ def compute(
 
     *place* names the phase in messages. *receipts* holds the executions that have one,
     each with the digest of its result. *unanswered* has the executions whose last
-    write got no answer, each with the stamp that it had before the write. A result is not
-    written if the tag of the execution shows a newer one of another run, or if it is sent
-    late and the date of the execution is newer.
+    write got no answer, each with the stamp that it had before the write. Without
+    `rules.force` no newer result of another run is replaced: one whose tag says that it
+    is newer, or whose date is newer than a result that is sent late.
     """
     index = ExecutionIndex(executions)
     changes = Changes()
@@ -179,7 +183,7 @@ def compute(
                 execution.executed_on == result.at
                 and execution.status_id == result.status.id
             ):
-                # A journal that was sent from a copy has no receipts; the server shows it.
+                # If a copy of the journal was sent, only that one has a receipt.
                 changes.reported_before.append(Change(result, execution))
             elif change.overruled_by:
                 changes.overruled.append(change)
@@ -193,7 +197,7 @@ def compute(
 def decide(
     result: CaseResult, execution: Execution, rules: DiffRules, *, written: bool = False
 ) -> Change | None:
-    """Return how *result* changes *execution*, `None` if later attempts have reported.
+    """Return how *result* changes *execution*, `None` if only later attempts count.
 
     *written* says that *result* was written just now, so that the tag of the execution
     counts whatever its status is.
@@ -272,7 +276,7 @@ def _is_newer(execution: Execution, result: CaseResult, rules: DiffRules) -> boo
         return True
     if (execution.executed_on or 0) <= result.at:
         return False
-    # Only a result that is sent late can be older than a date of the server.
+    # A newer date counts only against a result that is sent late.
     sessions = {node.origin.session for node in result.nodes if node.ran}
     ends = [rules.ended.get(each, rules.now) for each in sessions]
     return bool(ends) and rules.now - max(ends) > _LATE_AFTER_MS
@@ -281,7 +285,7 @@ def _is_newer(execution: Execution, result: CaseResult, rules: DiffRules) -> boo
 def by_visible_id(
     nodes: Iterable[NodeResult], executions: Iterable[Execution]
 ) -> list[NodeResult]:
-    """Return *nodes* with each Alt ID replaced by the id of its only test case.
+    """Return *nodes* with each Alt ID of exactly one test case replaced by its id.
 
     Tests that name a case by id and tests that name it by Alt ID then share one result.
     """
@@ -318,7 +322,11 @@ def was_written(change: Change, stamp_before: str) -> bool:
 
 
 def keeps_foreign_notes(change: Change, notes: str) -> bool:
-    """Return whether *notes* are ours or have a tag, and stay after *change*."""
+    """Return whether *notes* belong to another result, and *change* leaves them there.
+
+    If *change* writes no notes, those that the plugin wrote, or that have a tag, are
+    of another result.
+    """
     if not notes or change.tagged_notes is not None:
         return False
     return is_ours(notes) or tags.find(notes) is not None

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 #: The port on which `pytest-zephyr sandbox` listens by default.
 DEFAULT_PORT = 8765
 
-#: The names for the places of the target that are not set.
+#: The names for the places of the target that the settings do not name.
 _DEFAULT_TARGET = {
     "project": "Sandbox",
     "release": "Release 1",
@@ -45,8 +45,9 @@ def start_if_sandbox(
 ) -> Iterator[Settings]:
     """Yield *settings*; for the URL `sandbox`, start a server and yield settings for it.
 
-    The server runs until the block ends, with a database in the journal directory. The
-    target is created, and the test cases of *nodes* are scheduled in its phase.
+    The server runs until the block ends, with a database in the journal directory.
+    Missing places of the target are created, and the test cases of *nodes* are
+    scheduled in its phase.
     """
     if settings.url != SANDBOX:
         yield settings

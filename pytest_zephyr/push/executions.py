@@ -47,11 +47,11 @@ class ResultWriter(BatchWriter[diff.Change]):
     def run(self) -> None:
         changes = self._changes
         self._note_receipts(changes.reported)
-        tags_only = [
+        overruled_writes = [
             each for each in changes.overruled if each.tagged_notes is not None
         ]
         try:
-            self.send_all([*changes.writes, *tags_only])
+            self.send_all([*changes.writes, *overruled_writes])
         finally:
             changes.writes = [*self.unfinished(changes.writes), *self._not_sent]
             changes.overruled = list(self._overruled.values())
@@ -118,7 +118,7 @@ class ResultWriter(BatchWriter[diff.Change]):
                 change
                 for change in batch
                 if (row := rows.get(change.execution.id)) is not None
-                # A row without a status confirms the write, but not which status.
+                # A row without a status also confirms the write.
                 and row.status_id in ("", change.status_id)
                 and not diff.keeps_foreign_notes(change, row.notes)
             ]

@@ -47,7 +47,7 @@ class MissingCreator:
         self._snapshot = snapshot
         self._creations = creations
         self._case_creator: CaseCreator | None = None
-        # Why the result of each test case is refused; `None` if it is ignored.
+        # Why the result of a test case is refused; `None` if it is skipped instead.
         self._refusals: dict[records.CaseRef, diff.Refusal | None] = {}
         self._filling_problem = ""
 
@@ -102,7 +102,7 @@ class MissingCreator:
         return node
 
     def _classify(self, result: CaseResult) -> None:
-        """Note that the test case of *result* is to be added, or why it is refused."""
+        """Note that a test case is to be added, or why its *result* is refused."""
         lookup, case = self._snapshot.lookup, result.case
         settings = [self._planner.settings_of(node) for node in result.nodes]
         may_create = any(each.may_create("execution") for each in settings)

@@ -42,7 +42,7 @@ class Planner:
         self.use_statuses(status.STOCK)
 
     def use_statuses(self, known: Sequence[status.Status]) -> None:
-        """Plan for a server with *known* statuses."""
+        """Use the statuses that are *known* to the server for plans from now on."""
         self._main_rules = self._main.rules(known)
         self._rules = {name: s.rules(known) for name, s in self._by_session.items()}
 
@@ -53,7 +53,10 @@ class Planner:
         return self._rules.get(node.origin.session, self._main_rules)
 
     def plan(self, nodes: Iterable[NodeResult]) -> Plan:
-        """Return the plan for *nodes*, built again only if something has changed."""
+        """Return the plan for *nodes*, with only the results of the sessions to send.
+
+        It is built again only if *nodes* or the statuses have changed.
+        """
         nodes = list(nodes)
         inputs = (nodes, self._main_rules, self._rules)
         if inputs != self._inputs:

@@ -101,7 +101,7 @@ class Preflight:
             self.unreachable = ""
 
     def _check_target(self, client: Client, snapshot: Snapshot) -> None:
-        """Read the target and its executions; with `only_planned`, all its test cases."""
+        """Read target, executions and, with `only_planned`, the phase's test cases."""
         settings = self._settings
         try:
             target = snapshot.read_target(client, settings)
@@ -124,8 +124,7 @@ class Preflight:
     def look_up(self, cases: Iterable[records.CaseRef]) -> list[protocol.CaseProblem]:
         """Return those of *cases* that are unknown or ambiguous in Zephyr.
 
-        The list is empty if they cannot be looked up in time, or if unknown ones are
-        ignored.
+        The list is empty if they cannot be looked up, or if unknown ones are ignored.
         """
         settings = self._settings
         if settings.unknown_case == "ignore":
@@ -146,7 +145,7 @@ class Preflight:
     ) -> list[protocol.CaseProblem]:
         """Return those of *cases* that have no execution, each with the reason.
 
-        Raises ZephyrError if they cannot be looked up in time.
+        Raises ZephyrError if they cannot be looked up.
         """
         return self._look_up(cases, None, read_all=True)
 
@@ -184,8 +183,9 @@ class Preflight:
 def check_server(settings: Settings, seconds: float) -> Iterator[Preflight]:
     """Check login, statuses and target; with `only_planned` read its test cases, too.
 
-    This takes at most *seconds*, as does each look-up. The client stays open in the block.
-    Errors of the server are not raised, but described by the yielded `Preflight`.
+    The embedded server is checked only with `only_planned`. The check takes at most
+    *seconds*, as does each look-up. The client stays open in the block. Errors of the
+    server are not raised, but described by the yielded `Preflight`.
     """
     preflight = Preflight(settings, seconds)
     with ExitStack() as stack:

@@ -39,7 +39,7 @@ _Problem = TypeVar("_Problem", diff.Refusal, UndeliveredEvidence)
 def describe_problems(
     delivery: Delivery, journals: Sequence[Path], settings: Settings
 ) -> list[Line]:
-    """Return a line for each problem, which names the first results that have it.
+    """Return lines about the problems; results with the same problem share a line.
 
     *journals* keep what is not delivered; without any, the lines have no commands to send
     it. *settings* are those of the push.
@@ -86,7 +86,7 @@ def describe_problems(
 
 
 def _about_refusals(refused: Sequence[diff.Refusal]) -> list[Line]:
-    """Return a line for each reason; those that are final come last, with advice."""
+    """Return a line for each reason; those that are final come last, then advice."""
     lines = []
     for reason, alike in _by_reason(sorted(refused, key=lambda each: each.final)):
         level: Level = "error" if any(each.serious for each in alike) else "warning"
@@ -150,7 +150,7 @@ def _by_reason(problems: Iterable[_Problem]) -> Iterable[tuple[str, list[_Proble
 
 
 def _about_evidence(values: Sequence[UndeliveredEvidence], what: str) -> list[Line]:
-    """Return a line for each reason, with the first of *values* and a count of the others."""
+    """Return a line for each reason, with its first value and a count of the others."""
     lines = []
     for reason, alike in _by_reason(values):
         more = f" and {len(alike) - 1} more" if len(alike) > 1 else ""

@@ -29,7 +29,7 @@ from pytest_zephyr.text import short_digest
 _MARKUP = re.compile(r"<[^<>]*>")
 
 
-#: The status of a step by its outcome; steps with other outcomes were not executed.
+#: The ids of statuses by the outcome of a step; other outcomes mean: not executed.
 _STATUS_IDS = {"passed": PASS, "failed": FAIL}
 
 
@@ -47,8 +47,8 @@ class MatchedSteps:
 def match(nodes: Iterable[NodeResult], case_steps: Iterable[CaseStep]) -> MatchedSteps:
     """Match the steps of *nodes* to *case_steps*, by number or by text.
 
-    White space, case and the markup of Zephyr's editor are ignored. If several steps match
-    the same step of the test case, the worst counts.
+    White space, upper and lower case and the markup of Zephyr's editor do not matter.
+    If several steps match the same step of the test case, the worst counts.
     """
     numbers: dict[str | int, int] = {}
     for case_step in case_steps:
@@ -78,7 +78,10 @@ def _severity(step: Step) -> int:
 
 
 def step_writes(execution: int, steps: dict[int, Step]) -> list[StepWrite]:
-    """Return the rows to write for *steps*, by number; unexecuted steps have no row."""
+    """Return the rows for *steps*, which have their numbers as keys.
+
+    Steps that were not executed have no row.
+    """
     return [
         StepWrite(
             execution=execution,

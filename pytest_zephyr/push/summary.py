@@ -94,7 +94,7 @@ def _why_unchanged(result: CaseResult) -> str:
 
 
 def details(delivery: Delivery) -> list[Line]:
-    """Return what was created, what became of the evidence, and the tests without case."""
+    """Return lines about what was created, evidence, and tests without a test case."""
     created, sent = delivery.creations.created, delivery.evidence
     parts = [
         f"{plural(count, noun)} {what}"
@@ -122,7 +122,7 @@ def details(delivery: Delivery) -> list[Line]:
 
 
 def preview(delivery: Delivery) -> list[Line]:
-    """Return a line with what a dry run would have written, no line for other pushes."""
+    """Return a line about what a push would write, after a dry run; else no line."""
     if not delivery.previewed:
         return []
     changes, creations = delivery.changes, delivery.creations

@@ -46,8 +46,8 @@ def push(
     whatever the server has. *snapshot* is what was already read from the server. With
     ``zephyr_dry_run`` everything is read and nothing is written.
 
-    A ZephyrError or Ctrl-C is not raised: it is the `error` of the returned delivery.
-    What was written before stays written and has its receipts.
+    A ZephyrError or Ctrl-C is not raised: the returned delivery has it as its `error`.
+    The receipts of what was written before are kept.
     """
     planner = Planner(settings, settings_by_session, sessions_to_send)
     settings = planner.widest_settings
@@ -57,7 +57,7 @@ def push(
         return delivery
     try:
         if not settings.dry_run:
-            _wait_for_killed_push(client, settings, memory)
+            _wait_for_unanswered_write(client, settings, memory)
         snapshot = delivery.snapshot = read_snapshot(client, settings, snapshot)
         planner.use_statuses(snapshot.statuses)
         creator = MissingCreator(client, planner, snapshot, delivery.creations)
@@ -135,10 +135,12 @@ def _expected_delivery(planner: Planner, nodes: Sequence[NodeResult]) -> Deliver
     return delivery
 
 
-def _wait_for_killed_push(client: Client, settings: Settings, memory: Memory) -> None:
-    """Wait while the server may still carry out a write of a push that was killed.
+def _wait_for_unanswered_write(
+    client: Client, settings: Settings, memory: Memory
+) -> None:
+    """Wait while the server may still carry out a write that got no answer.
 
-    If the server did so after the results were read, they would be written twice.
+    If it did so after the executions were read, the same would be written twice.
     """
     elapsed = (now_ms() - memory.open_since) / 1000
     if 0 <= elapsed < settings.timeout:

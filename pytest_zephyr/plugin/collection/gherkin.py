@@ -58,9 +58,10 @@ class GherkinTags:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Add the markers of the closest level that names test cases.
+        """Add markers for the tags of the examples, and for the closest other level.
 
-        With ``zephyr_inherit = union``, add those of all levels.
+        Only levels that name test cases count. With ``zephyr_inherit = union``, all of
+        them get a marker.
         """
         for item in items:
             function = getattr(item, "function", None)

@@ -104,7 +104,7 @@ class ItemLines:
     def _lines(self, named_items: Iterable[tuple[pytest.Item, str]]) -> Iterator[str]:
         for item, nodeid in named_items:
             try:
-                # A crash report has pytest's node id, which is then found by its digest.
+                # A crash report has pytest's node id; its digest leads to this one.
                 is_hidden = not nodeid.startswith(item.nodeid)
                 hidden = journal_format.hidden_digest(item.nodeid) if is_hidden else ""
                 record = item_of(item, self._marks, nodeid)
@@ -142,7 +142,7 @@ class OnlyPlanned:
         self._marks = marks
         self._writer = writer
 
-    # First of its hook, but after all plugins that modify the items.
+    # Runs before `ItemLines`. Plugins modify the items in an earlier hook.
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         in_phase = self._in_phase()
