@@ -100,7 +100,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _may_report(config: pytest.Config, option: argparse.Namespace) -> bool:
-    """Return whether this run runs or checks tests, and ``zephyr`` may be true.
+    """Return whether this session runs or checks tests, and ``zephyr`` may be true.
 
     The flag decides. Without it, any other source that sets the option is enough,
     whatever the value; with ``--collect-only``, which checks test cases, other sources do

@@ -33,13 +33,13 @@ from pytest_zephyr.results.records import Item
 
 @plugin_settings.usage_errors()
 def begin(config: pytest.Config) -> None:
-    """Register the plugin objects that report or check this run, if ``zephyr`` is true.
+    """Register the objects that report or check this session, if ``zephyr`` is true.
 
     Raises UsageError.
     """
     workerinput: dict[str, Any] | None = getattr(config, "workerinput", None)
     if workerinput is not None and JOURNAL_KEY not in workerinput:
-        # A worker of a run that does not report.
+        # A worker of a session that does not report.
         return
     option_sources = plugin_settings.find_option_sources(config)
     if not resolve.value("zephyr", option_sources):

@@ -1,4 +1,4 @@
-"""Keeps exceptions of the plugin, and of hooks that it calls, from ending the run."""
+"""Keeps exceptions of the plugin and of hooks that it calls from ending a session."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from pytest_zephyr.results.lines import problems
 from pytest_zephyr.text import plural
 
 
-#: Exceptions of the plugin, and of hooks that it calls, which must not end the run. Those
-#: of `pytest.fail`, `pytest.skip` and `sys.exit` do not derive from `Exception`, and a
-#: function that a test has replaced may raise them: a guard against sockets calls
+#: Exceptions of the plugin, and of hooks that it calls, which must not end the session.
+#: Those of `pytest.fail`, `pytest.skip` and `sys.exit` do not derive from `Exception`,
+#: and a function that a test has replaced may raise them: a guard against sockets calls
 #: `pytest.fail`, a stub of a program `sys.exit`.
 # fmt: off
 ERRORS = (

@@ -108,8 +108,8 @@ class ZephyrReporter:
         try:
             return (yield)
         finally:
-            # A startup check that aborted the run has reported why, and a process that a
-            # test has forked is not the run.
+            # A startup check that ended the session has reported why, and a process
+            # that a test has forked must not send the results.
             if not self.startup_check.aborted and self.writer.is_ours:
                 self._finish_guarded(session)
 

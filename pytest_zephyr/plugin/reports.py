@@ -265,7 +265,7 @@ class ReportLines:
         try:
             item.warn(PytestZephyrWarning(text))
         except PytestZephyrWarning:
-            # With -W error the test must fail; raised here, this would end the run.
+            # With -W error the test must fail; raised here, this would end the session.
             if report.passed:
                 report.outcome, report.longrepr = "failed", text
 

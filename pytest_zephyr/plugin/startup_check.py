@@ -1,4 +1,4 @@
-"""The plugin object that checks the server before the first test, and may end the run."""
+"""The plugin object that checks the server before tests, and may end the session."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class StartupCheck:
 
     A sender checks the server while tests are collected, and ends before the first test
     runs. *snapshot* is what the sender has read, as `LookedUp` has it, for the push.
-    *aborted* says that the check ended the run, because on_error is ``fail``.
+    *aborted* says that the check ended the session, because on_error is ``fail``.
     """
 
     def __init__(
@@ -217,7 +217,7 @@ class StartupCheck:
         """Print the first of *lines*.
 
         If they are mistakes of the user and on_error is ``fail``, raise UsageError with
-        all of them instead, which ends the run before its first test.
+        all of them instead, which ends the session before its first test.
         """
         if lines and has_mistakes and self._settings.on_error == "fail":
             self.aborted = True

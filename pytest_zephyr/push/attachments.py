@@ -169,7 +169,7 @@ class AttachmentWriter(BatchWriter[FileToSend]):
         self.send_all(self._files)
 
     def split(self, rows: Sequence[FileToSend]) -> Iterator[Sequence[FileToSend]]:
-        """Yield the uploads; files that are already attached are noted first."""
+        """Yield the files of each upload, once those already attached are noted."""
         for batch in upload_batches(rows, lambda row: row.file.size):
             self._skip_attached(batch)
             yield batch

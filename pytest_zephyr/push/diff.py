@@ -287,7 +287,8 @@ def by_visible_id(
 ) -> list[NodeResult]:
     """Return *nodes* with each Alt ID of exactly one test case replaced by its id.
 
-    Tests that name a case by id and tests that name it by Alt ID then share one result.
+    Tests that name a test case by id, and those that name it by Alt ID, then share one
+    result.
     """
     nodes = list(nodes)
     if not any(isinstance(case, str) for node in nodes for case in node.cases):

@@ -82,12 +82,12 @@ class ResultWriter(BatchWriter[diff.Change]):
             try:
                 self._write_without_bulk(rows)
             except errors.ZephyrNotFound:
-                # The older calls find nothing either, so no call is missing.
+                # The older calls find nothing either, so the bulk call is not missing.
                 self._has_bulk = True
                 raise not_found from None
 
     def _write_without_bulk(self, batch: Sequence[diff.Change]) -> None:
-        """Write with the calls of older servers: notes one by one, the rest by status."""
+        """Write with older calls: changes of notes one by one, the others by status."""
         sent: list[diff.Change] = []
         by_status_id: dict[str, list[diff.Change]] = {}
         for change in batch:

@@ -72,7 +72,7 @@ class MissingCreator:
                 self._client, release.id, new_cases, creations
             )
             self._case_creator.find()
-            # Test cases that an earlier run has created are only added to the phase.
+            # Test cases that an earlier push has created are only added to the phase.
             with_execution = {each.case for each in snapshot.executions}
             by_case = {each.case: each for each in creations.placements.values()}
             creations.additions += [

@@ -25,8 +25,8 @@ from pytest_zephyr.target.snapshot import read_user_and_statuses
 from pytest_zephyr.target.snapshot import Snapshot
 
 
-#: The most ids to look up before the tests, unless an unknown one aborts the run. The push
-#: looks up the rest.
+#: The most ids to look up before the tests, unless an unknown one ends the session. The
+#: push looks up the rest.
 _MAX_LOOKED_UP = 1000
 
 
@@ -192,7 +192,7 @@ def check_server(settings: Settings, seconds: float) -> Iterator[Preflight]:
         if settings.url != SANDBOX:
             preflight.run(stack)
         elif settings.only_planned:
-            # The embedded server creates all test cases of a run.
+            # For a push the embedded server creates all test cases.
             settings = stack.enter_context(start_if_sandbox(settings))
             preflight = Preflight(replace(settings, unknown_case="ignore"), seconds)
             preflight.run(stack)

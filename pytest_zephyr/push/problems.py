@@ -161,7 +161,7 @@ def _about_evidence(values: Sequence[UndeliveredEvidence], what: str) -> list[Li
 
 
 def _name_tests(refusals: list[diff.Refusal]) -> str:
-    """Name the test cases of *refusals* and the first of their tests."""
+    """Name the test cases of *refusals*, unless the reason does, and the first test."""
     first = refusals[0].result
     tests = first.nodes[0].title
     if len(refusals) == 1:

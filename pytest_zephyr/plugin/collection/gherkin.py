@@ -34,7 +34,7 @@ class GherkinTags:
             # A run that reports says that the prefix is invalid.
             self._id_pattern = re.compile(r"(?!)")
         self._is_union = config.getini("zephyr_inherit") == "union"
-        # By the function of their scenario.
+        # Tags by the function of their scenario.
         self._tags: dict[object, list[str]] = {}
         # A hack: pytest-bdd has no hook for the tags of examples, and `--strict-markers`
         # refuses markers with their names, which cannot be registered as patterns.

@@ -45,9 +45,9 @@ _TEXT_ARGUMENTS = {
 class MarkerData:
     """What the markers of an item say, and what is wrong with them.
 
-    *unmarked* says that the item has no test case and is not ignored, and that this is
-    not one of the *problems*. *requirements* are linked to the test case that is created
-    for the item.
+    The test cases may come from the hook or the mapping file instead. *unmarked* says
+    that the item has no test case and is not ignored, and that this is not one of the
+    *problems*. *requirements* are linked to the test case that is created for the item.
     """
 
     cases: list[CaseRef] = field(default_factory=list)
@@ -66,7 +66,7 @@ _PROBLEMS = pytest.StashKey[list[str]]()
 
 
 class Marks:
-    """Reads markers by the rules of the settings.
+    """Reads markers by the rules of the settings, and asks the hook and the map.
 
     *creates_cases* says that a test case is created for each unmarked test.
     """
@@ -87,7 +87,7 @@ class Marks:
         self._inherit = inherit
 
     def of(self, item: pytest.Item) -> MarkerData:
-        """Return what the markers of *item* say now."""
+        """Return what the markers of *item*, the hook and the mapping file say now."""
         data = self._read(item)
         if len(data.cases) > 1:
             data.cases = list(dict.fromkeys(data.cases))
