@@ -197,7 +197,7 @@ def compute(
 def decide(
     result: CaseResult, execution: Execution, rules: DiffRules, *, written: bool = False
 ) -> Change | None:
-    """Return how *result* changes *execution*, `None` if only later attempts count.
+    """Return how *result* changes *execution*, `None` if later attempts replace it.
 
     *written* says that *result* was written just now, so that the tag of the execution
     counts whatever its status is.

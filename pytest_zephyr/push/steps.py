@@ -98,9 +98,9 @@ def step_writes(execution: int, steps: dict[int, Step]) -> list[StepWrite]:
 class StepResultWriter(BatchWriter[StepWrite]):
     """Writes the step results of one push, after the results.
 
-    The steps of each test case are read once. *notes_incomplete* are the executions whose
-    notes may leave out steps that the test case does not have, or whose steps could not
-    be read.
+    The steps of each test case are read once. *notes_incomplete* are executions whose
+    notes may leave out steps that the test case does not have, perhaps because those of
+    the test case could not be read.
     """
 
     def __init__(
@@ -192,9 +192,9 @@ class StepResultWriter(BatchWriter[StepWrite]):
             self._note_done()
 
     def _note_done(self) -> None:
-        """Note executions whose steps are all written, none of them refused.
+        """Write a receipt for executions whose steps are all written and not refused.
 
-        Those with incomplete notes are noted by `note_attached`.
+        For those with incomplete notes, `note_attached` writes it.
         """
         unsent = {row.execution for row in self.unfinished(self._rows)}
         done = self._pending.keys() - unsent
@@ -208,7 +208,10 @@ class StepResultWriter(BatchWriter[StepWrite]):
             self._memory.note(ledger.Stepped(digests))
 
     def note_attached(self) -> None:
-        """Note executions with incomplete notes, unless a file with full notes was refused."""
+        """Write a receipt for the steps of executions with incomplete notes.
+
+        There is none if a file with full notes was refused.
+        """
         refused = any(each.name == NOTES_FILE for each in self._evidence.refused)
         if self._done_once_attached and not refused:
             self._memory.note(ledger.Stepped(self._done_once_attached))

@@ -139,10 +139,10 @@ def preview(delivery: Delivery) -> list[Line]:
     ]
     lines += [f"{_preview_of(each)}, once it is added" for each in changes.missing]
     evidence = [node.evidence for each in changes.writes for node in each.result.nodes]
-    if any(evidence):
+    if any(each.files or each.steps for each in evidence):
         files = plural(sum(len(each.files) for each in evidence), "attachment")
         steps = plural(sum(len(each.steps) for each in evidence), "step")
-        lines.append(f"with {files} and {steps}")
+        lines.append(f"with {files} and {steps}, which may take more requests")
     lines += [
         f"{_preview_of(each.result)} on execution {each.execution.id}"
         for each in changes.writes

@@ -126,6 +126,30 @@ def test_a_dry_run_prints_what_would_be_written(push, journal, target):
     assert target.statuses()[101] == "1"
 
 
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        pytest.param(
+            "zephyr.attach(b'a', 'a.txt')",
+            ["with 1 attachment and 0 steps, which may take more requests"],
+            id="file",
+        ),
+        pytest.param("zephyr.comment('slow')", [], id="only a comment"),
+    ],
+)
+def test_a_dry_run_counts_attachments_and_steps_if_there_are_any(
+    pytester, push, run_zephyr, target, body, expected
+):
+    pytester.makepyfile(ONE_TEST.format(case=101, body=body))
+    journal = run_zephyr("--zephyr-push=never").journals[0]
+    printed = push("--dry-run", journal)[1]
+
+    lines = [line.strip() for line in printed.splitlines()]
+    assert [line for line in lines if line.startswith("with ")] == expected
+    assert any(line.startswith("test case 101: Pass on execution") for line in lines)
+    assert target.writes == []
+
+
 def test_json_has_the_results_of_a_run(push, journal):
     code, printed = push("--json", journal)
     document = json.loads(printed)

@@ -1,4 +1,4 @@
-"""Reports rows of a mapping file without an effect, once tests are collected."""
+"""Reports problems of a mapping file, once tests are collected."""
 
 from __future__ import annotations
 
