@@ -26,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class _RaisedBugs(Bugs):
-    """Raises the first bug, which ends the collection: no summary shows it later."""
+    """Raises the first bug to end the collection, because no summary would show it."""
 
     def note(self, where: str, error: BaseException) -> None:
         raise RuntimeError(f"zephyr: internal error in {where}") from error

@@ -37,8 +37,8 @@ class Zephyr:
 
     It does nothing while reporting is off. No method raises or warns, whatever its
     arguments are: texts may be values of any type, which `str` converts, an empty value
-    is ignored, and the summary names what could not be used, such as a missing file. Each
-    call writes to the journal at once, so what a test added is kept if the test is
+    is ignored, and the summary names what could not be used, such as a missing file.
+    What a test adds is written to the journal at once, so it is kept if the test is
     killed::
 
         @pytest.mark.zephyr(101)

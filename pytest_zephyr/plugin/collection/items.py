@@ -129,7 +129,8 @@ class ItemLines:
 class OnlyPlanned:
     """Deselects tests without a test case in the phase (``--zephyr-only-planned``).
 
-    *in_phase* returns the test cases of the phase, `None` if they could not be read.
+    *in_phase* returns the test cases of the phase, `None` if they could not be read:
+    then all tests run.
     """
 
     def __init__(
