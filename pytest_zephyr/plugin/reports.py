@@ -42,7 +42,7 @@ _OUTPUT = pytest.StashKey[tuple[int, bool]]()
 
 
 class ReportLines:
-    """Writes the starts and reports of tests, warns about markers, and calls hooks.
+    """Writes starts and reports of tests, warns about markers, calls the record hook.
 
     A test that simply passed has a line for its start and one for its end; any other has
     a line for its start and one for each report. Lines that a worker could not write to
