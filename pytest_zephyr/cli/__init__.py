@@ -1,4 +1,4 @@
-"""The command `pytest-zephyr`, for tasks outside of a run of pytest."""
+"""The command `pytest-zephyr`, for tasks outside of a session of pytest."""
 
 from __future__ import annotations
 

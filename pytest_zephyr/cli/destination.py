@@ -63,8 +63,8 @@ def choose_server(
         if settings.sources["url"].kind != "flag":
             raise SettingsError(
                 f"{path} was written for {journal_url}, and this push is for"
-                f" {settings.describe('url')}. Nothing was sent. If that is what you"
-                f" want: {push_command(settings.url)}"
+                f" {settings.describe('url')}. Nothing was sent. To push it there"
+                f" all the same: {push_command(settings.url)}"
             )
     return settings
 

@@ -203,7 +203,7 @@ def _read_phase(client: Client, settings: Settings) -> Scope:
         raise errors.ZephyrRefused(
             message, http_status=refused.http_status
         ) from refused
-    rows = (row for node in tree.walk() for row in client.phase_rows(node.id))
+    rows = (row for folder in tree.walk() for row in client.phase_rows(folder.id))
     return Scope(target.path, tree.release, [row.placement for row in rows])
 
 
@@ -219,9 +219,9 @@ def _read_folder(client: Client, settings: Settings, path: str) -> Scope:
         folders = [child for child in children if child.name.strip() == name]
     if not folders:
         raise errors.TargetNotFound(f"there is no folder {path!r} in this release.")
-    nodes = (node for each in folders for node in each.walk())
-    cases = [each for node in nodes for each in client.folder_cases(node.id)]
-    return Scope("/".join(names) or "/", release, cases)
+    below = (folder for each in folders for folder in each.walk())
+    placements = [each for folder in below for each in client.folder_cases(folder.id)]
+    return Scope("/".join(names) or "/", release, placements)
 
 
 # Compare them.
@@ -299,7 +299,7 @@ def _write_map(path: Path, patterns: Sequence[str]) -> None:
 
 
 def _pattern(nodeid: str) -> str:
-    """Return the pattern that matches a test with all its parameters."""
+    """Return the pattern of a test: with any parameters, if it has some."""
     file, colons, name = nodeid.partition("::")
     function, bracket, _params = name.partition("[")
     has_params = bracket and name.endswith("]")

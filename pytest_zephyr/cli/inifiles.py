@@ -53,7 +53,7 @@ def load(path: Path) -> IniFile:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """Return the options in *path*, `None` if it has no section for pytest."""
+    """Return the options in *path*, `None` if the file does not count for pytest."""
     try:
         text = path.read_text(encoding="utf-8")
         return _toml(text, path.name) if path.suffix == ".toml" else _ini(text, path)

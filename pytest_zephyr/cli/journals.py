@@ -21,8 +21,11 @@ from pytest_zephyr.text import plural
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A listed journal; *state* is delivered, waiting, running, dry run or unreadable."""
+class ListedJournal:
+    """What is listed of a journal.
+
+    *state* is delivered, waiting, running, dry run or unreadable.
+    """
 
     path: str
     state: str
@@ -51,35 +54,35 @@ def run(args: argparse.Namespace) -> int:
     paths = args.journals or [default]
     # The default directory may not exist.
     existing = paths if args.journals or default.is_dir() else []
-    entries = [_entry(path) for each in existing for path in journal_files(each)]
+    listed = [_read(path) for each in existing for path in journal_files(each)]
     if args.json:
-        output.say_json(entries)
-    elif not entries:
+        output.say_json(listed)
+    elif not listed:
         output.say(f"no journals in {', '.join(map(str, map(display_path, paths)))}")
     else:
-        output.say_table(("JOURNAL", "STATE", "RUN"), map(_row, entries))
-        if any(each.state == "waiting" for each in entries):
+        output.say_table(("JOURNAL", "STATE", "RUN"), map(_row, listed))
+        if any(each.state == "waiting" for each in listed):
             push_command = command("push", *map(display_path, paths))
             output.say(f"\nTo send the waiting journals: {push_command}")
     return common.OK
 
 
-def _row(entry: Entry) -> output.Row:
-    target = entry.target or "no target"
-    details = f"{entry.started}  {plural(entry.tests, 'test')}  {target}"
-    return entry.path, entry.state, entry.problem or details
+def _row(journal: ListedJournal) -> output.Row:
+    target = journal.target or "no target"
+    details = f"{journal.started}  {plural(journal.tests, 'test')}  {target}"
+    return journal.path, journal.state, journal.problem or details
 
 
-def _entry(path: Path) -> Entry:
+def _read(path: Path) -> ListedJournal:
     name = str(display_path(path))
     try:
         journal = Journal(path)
         contents = journal.read()
     except JournalError as error:
-        return Entry(name, "unreadable", problem=str(error))
+        return ListedJournal(name, "unreadable", problem=str(error))
     header, options = journal.header, journal.header.options
     parts = (options.get(key, "") for key in TARGET_OPTIONS)
-    return Entry(
+    return ListedJournal(
         path=name,
         state=_state(journal),
         started=f"{datetime.fromtimestamp(header.started / 1000):%Y-%m-%d %H:%M}",

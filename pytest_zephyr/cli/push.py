@@ -48,8 +48,9 @@ from pytest_zephyr.text import display_path
 class _PushResult:
     """The result of pushing one run: a *document* for scripts, and *lines* for people.
 
-    *ok* says that everything was delivered. *report* is the report that the user asked
-    for, with its path, `None` if there is none.
+    *ok* says that nothing is undelivered, refused or damaged; a dry run can be ok, too.
+    *report* is for the report file that the user asked for, with its path, `None` if
+    there is none.
     """
 
     document: Mapping[str, object]
@@ -226,9 +227,10 @@ def _not_sent(
 
 
 def _publish(pushed: Sequence[_PushResult], *, show: bool) -> None:
-    """Write the reports that the user asked for, and a summary for the CI service.
+    """Write the report files that the user asked for, and a summary for the CI service.
 
-    Problems are printed, and with *show* also which files were written.
+    Problems of this are printed; with *show* also which files were written, and
+    annotations for GitHub.
     """
     reports: dict[Path, list[RunReport]] = {}
     for each in pushed:
@@ -276,7 +278,7 @@ def _corrections(
         wrong |= {delivery.error.option} - {""}
     if all(settings.sources[name].kind == "flag" for name in wrong):
         return []
-    # In names, the run and the build are those of the journal.
+    # The placeholders for the run and the build are filled as in the journal.
     of_run = {"run_key": settings.run_key, "build": settings.build}
     current_sources = replace(option_sources, flags={**of_run, **option_sources.flags})
     try:

@@ -1,4 +1,4 @@
-"""The client: one method for each call of the Zephyr API that is used."""
+"""The client of the Zephyr API, put together from groups of calls."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ from pytest_zephyr.client.projects import ProjectCalls
 
 
 class Client(ProjectCalls, ExecutionCalls):
-    """All calls, over one `Transport`."""
+    """All calls; each is a method."""

@@ -40,7 +40,7 @@ class CookieAuth(AuthBase):
     http. This class sends it.
     """
 
-    #: Seconds that a cookie is valid if the server does not say.
+    #: Seconds for which a cookie without a ``Max-Age`` counts as valid.
     DEFAULT_LIFETIME = 5400.0
 
     #: A cookie is renewed this many seconds before it expires, or after half of its

@@ -37,7 +37,10 @@ class Calls(Transport):
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Limit the calls in the block to *seconds*, or to the rest of the time budget."""
+        """Limit all calls in the block together to *seconds*.
+
+        What is left of the time budget is the limit if it is shorter.
+        """
         outer = self.deadline
         self.deadline = Deadline(min(seconds, outer.remaining()), outer.reason)
         try:
@@ -106,11 +109,11 @@ class Calls(Transport):
         params: Mapping[str, object],
         part_with_id: Callable[[dict[str, Any]], dict[str, Any]] = lambda row: row,
     ) -> Iterator[dict[str, Any]]:
-        """Yield the rows of a list that comes in pages; one of an earlier page is left out.
+        """Yield the rows of a list that comes in pages; repeated rows are left out.
 
         *part_with_id* returns the part of a row that has its id. A page without new rows
-        is the last; so is one that has neither `PAGE_SIZE` rows nor as many as the page
-        size that the server states. The total that the server states is not used.
+        is the last; so is one with fewer than `PAGE_SIZE` rows, unless it is as long as
+        the page size that the server states. Its total of rows is not used.
         """
         seen_ids: set[int | None] = set()
         offset = 0

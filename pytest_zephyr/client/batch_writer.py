@@ -24,14 +24,15 @@ BATCH_SIZE = 500
 MAX_UPLOAD_FILES = 100
 MAX_UPLOAD_BYTES = 1024 * 1024
 
-#: How often at most the same rows are sent as one batch.
+#: The most times that the same rows are sent as one batch.
 _MAX_TRIES = 3
 
-#: Refusals in a row after which the writer tests whether the server refuses everything.
+#: Refusals without any success between them, after which the writer tests whether the
+#: server refuses everything.
 #: Finding one bad row in a batch of 500 takes at most ten refusals.
 _MAX_REFUSALS = 30
 
-#: How many rows are sent for this test, each alone, spread over all unsent rows.
+#: How many rows are sent for this test, each alone, spread over all unfinished rows.
 _SAMPLE_SIZE = 10
 
 Row = TypeVar("Row")
@@ -51,7 +52,7 @@ def count_batches(row_count: int) -> int:
 def upload_batches(
     files: Iterable[Row], size_of: Callable[[Row], int]
 ) -> Iterator[list[Row]]:
-    """Split *files* into batches of one upload; *size_of* returns a size in bytes."""
+    """Yield the *files* of each upload; *size_of* returns the bytes of a file."""
     batch: list[Row] = []
     size = 0
     for file in files:
@@ -111,7 +112,7 @@ class BatchWriter(ABC, Generic[Row]):
             self.note_refused(rows, reason)
 
     def note_given_up(self, rows: Sequence[Row], refused: ZephyrRefused) -> None:
-        """Note that the server refuses everything, so that *rows* are not sent."""
+        """Note that *rows* are not sent, because the server refuses everything."""
         self.note_refused(rows, str(refused))
 
     def unfinished(self, rows: Iterable[Row]) -> Sequence[Row]:
@@ -123,11 +124,11 @@ class BatchWriter(ABC, Generic[Row]):
             self.send(batch)
 
     def send(self, batch: Sequence[Row]) -> None:
-        """Send *batch* until all its rows are written or refused.
+        """Send *batch* until all its rows are finished.
 
-        Raises the error of the third try; a try that has finished some rows counts as the
-        first one of the others. Errors that concern all rows, such as a refused login, are
-        raised by the first try.
+        Raises the error of the third try. A try that finishes only some rows counts as
+        the first try of the others. Errors that concern all rows, such as a refused
+        login, are raised at once.
         """
         tries = 0
         error: ZephyrRefused | ZephyrWriteUnanswered | None = None
@@ -153,7 +154,8 @@ class BatchWriter(ABC, Generic[Row]):
             has_progress = len(batch) < size
             if has_progress:
                 self._refusals = 0
-            # After a server error with progress, the bad row may be among the finished ones.
+            # After a server error with progress, the bad row may be among the finished
+            # ones: the others are sent again as one batch.
             if refused is not None and not (
                 has_progress and refused.http_status >= 500
             ):
@@ -175,7 +177,7 @@ class BatchWriter(ABC, Generic[Row]):
         return self.unfinished(self.read_back(batch)) if batch else batch
 
     def _divide(self, batch: Sequence[Row], refused: ZephyrRefused) -> None:
-        """Send the halves of a refused batch; a batch of one row is refused."""
+        """Send the halves of a refused batch; a single row is noted as refused."""
         self._refusals += 1
         if len(batch) == 1:
             self.refuse(batch, str(refused))
@@ -187,16 +189,16 @@ class BatchWriter(ABC, Generic[Row]):
             self.send(batch[middle:])
 
     def _sample(self, refused: ZephyrRefused) -> None:
-        """Send a few rows alone, and give up if the server refuses all of them.
+        """Send a few rows, each alone, and give up if the server refuses all of them.
 
         The rows refused so far may be neighbours, with good ones further on.
         """
-        unsent = self.unfinished(self._rows)
-        last = len(unsent) - 1
+        unfinished = self.unfinished(self._rows)
+        last = len(unfinished) - 1
         for number in range(_SAMPLE_SIZE):
-            self.send(unsent[number * last // (_SAMPLE_SIZE - 1) :][:1])
+            self.send(unfinished[number * last // (_SAMPLE_SIZE - 1) :][:1])
             if not self._refusals:
                 return
-        if unsent := self.unfinished(unsent):
-            self.finished.update(map(self.key, unsent))
-            self.note_given_up(unsent, refused)
+        if unfinished := self.unfinished(unfinished):
+            self.finished.update(map(self.key, unfinished))
+            self.note_given_up(unfinished, refused)

@@ -62,7 +62,7 @@ def date(value: object) -> datetime.date | None:
     """Read a day from ``MM/dd/yyyy``, ``yyyy-MM-dd``, or milliseconds since the epoch.
 
     Milliseconds mean midnight in the server's time zone, which is unknown: the nearest
-    midnight of UTC gives the right day for all zones up to twelve hours from UTC. Anything
+    midnight of UTC gives the right day for the zones from UTC-11 to UTC+12. Anything
     else is `None`.
     """
     if isinstance(value, str) and (match := _DATE_PATTERN.fullmatch(value.strip())):

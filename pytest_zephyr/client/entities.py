@@ -95,7 +95,8 @@ class Folder:
 class Placement:
     """A test case in a folder of the repository or of a phase.
 
-    *folder* and *release* are ids, `None` if unknown. *script* names the automated test.
+    *folder* and *release* are ids, `None` if unknown. *alt* is the Alt ID of the test
+    case, *script* names its automated test.
     """
 
     id: PlacementId
@@ -142,8 +143,8 @@ class Execution:
     *milliseconds* is how long the tests took. *executed_on* is in milliseconds since the
     epoch. *stamp* is a digest of the state. If *stamp_is_reliable*, *stamp* changes with
     every result: the server returns ids or times of results, or times of changes.
-    *attachments* is the number of attached files, *name* is the name of the test case.
-    `None` means unknown.
+    *attachments* is the number of attached files. *case*, *alt* and *name* are the
+    visible id, the Alt ID and the name of the test case. `None` means unknown.
     """
 
     id: int
@@ -179,7 +180,7 @@ class CaseStep:
 
 @dataclass(frozen=True)
 class UploadedFile:
-    """A file on the server that is not attached yet; *field* is its field in the upload."""
+    """A file on the server that is not attached yet; *field* is its form field."""
 
     field: str
     name: str

@@ -125,8 +125,9 @@ class ExecutionCalls(Calls):
     ) -> Iterator[entities.Execution]:
         """Yield the executions of *phase*.
 
-        A server ignores a filter that it does not know, and returns other phases too.
-        No result may be written to those: their first row raises ZephyrRefused.
+        A server that does not know this filter returns executions of other phases, too.
+        No result may be written to those, so the first one raises ZephyrRefused. So does
+        one whose phase is unknown.
         """
         params: dict[str, object] = {
             "cyclephaseid": phase,
@@ -155,7 +156,7 @@ class ExecutionCalls(Calls):
     ) -> list[entities.ExecutionState] | None:
         """Write status, notes and time of up to 500 executions in one call.
 
-        Returns the new states of the executions, `None` if the answer has no list.
+        Returns the new states that the answer has, `None` if it has no list.
         """
         body = []
         for write in writes:
@@ -254,7 +255,7 @@ class ExecutionCalls(Calls):
     ) -> list[entities.Attachment] | None:
         """Attach uploaded files to their executions, up to 500 in one call.
 
-        Returns the attachments in the answer, `None` if it does not name their executions.
+        Returns the attachments in the answer, `None` if one of them names no execution.
         """
         body = [
             {

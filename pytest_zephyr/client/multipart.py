@@ -1,4 +1,4 @@
-"""A multipart body that reads its files while it is sent, never a whole file at once."""
+"""A multipart body that reads its files piece by piece while it is sent."""
 
 from __future__ import annotations
 

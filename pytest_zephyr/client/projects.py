@@ -81,7 +81,7 @@ class ProjectCalls(Calls):
             key = "cycle.environment.enabled"
             payload = self._get("admin/preference", {"key": key})
         except errors.ZephyrRefused:
-            # The server does not have this setting.
+            # A server without this setting answers with an error.
             return False
         value = decode.mapping(payload).get("value")
         return decode.boolean(value, default=False)
@@ -136,7 +136,8 @@ class ProjectCalls(Calls):
         """Yield the placements of up to 100 test cases that a search finds.
 
         A server may return shorter pages than requested. So the search ends with a page
-        without new placements, or when each case was found in *release*.
+        without new placements, or when each case was found in *release* or in a release
+        that the server does not state.
         """
         missing = set(cases)
         seen_ids: set[entities.PlacementId] = set()

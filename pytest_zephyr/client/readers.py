@@ -1,4 +1,4 @@
-"""Read entities from the server's JSON; a row without a required id is read as `None`."""
+"""Read entities from the server's JSON; a row without a required number is `None`."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Server:
 
     *user* is the name of the user, empty until it is known. *has_answered* is set by the
     first answer. *timeout* is in seconds. *project*, and *proxy* with its source, are for
-    messages. *scrub* hides our secrets in texts of the server.
+    messages. *scrub* hides our secrets in texts.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -63,7 +63,7 @@ class Server:
 
     @property
     def who(self) -> str:
-        """The user and the credential of the login, for a message."""
+        """Who is logged in, for a message; with the source of a token."""
         if self.user and self.credential.kind == "token":
             return f"user {self.user!r} (token in {self.credential.source})"
         return f"user {self.user!r}" if self.user else str(self.credential)

@@ -1,4 +1,4 @@
-"""Deliver a run: push the results of its journals, and note there that all is delivered."""
+"""Deliver a run: push the results of its journals, and note if nothing is left."""
 
 from __future__ import annotations
 
@@ -195,8 +195,8 @@ def deliver(
         if snapshot is not None:
             snapshot.prepare(client)
         while True:
-            # The journals to whose results the settings in their headers apply; to the
-            # rest, `settings` apply as they are. The others of the run are not sent.
+            # The settings in the headers of these journals apply to their results, and
+            # `settings` as they are to the rest. Only `run.journals` are sent.
             with_own_settings = run.all if by_journal else run.others
             delivery = push(
                 contents.merged,

@@ -31,9 +31,9 @@ CaseKey = tuple[folders.FolderPath, str]
 
 
 def folder_path(case: records.NewCase, template: str) -> folders.FolderPath:
-    """Return the folder of *case* from a *template* with ``{package}`` in it.
+    """Return the path of the folder of *case*; *template* may have ``{package}`` in it.
 
-    It is ``Automation`` if nothing is left of the template.
+    The path is ``Automation`` if nothing is left of the template.
     """
     # A test in the root directory has no package.
     filled = placeholders.fill(template, {"package": case.package or _NO_PACKAGE})
@@ -70,7 +70,7 @@ class CaseCreator(BatchWriter[CaseKey]):
         self._folders = folders.Folders(client, release)
         self._creations = creations
         self._created: list[tuple[CaseKey, entities.Placement]] = []
-        # Tests of several files can have the same new test case.
+        # Tests of several files can need the same folder and name.
         self._cases_by_key: dict[CaseKey, list[records.NewCase]] = {}
         for case, tests in cases.items():
             path = folder_path(case, tests.folder_template)
@@ -145,7 +145,7 @@ class CaseCreator(BatchWriter[CaseKey]):
             return False
         with suppress(errors.ZephyrError):
             cases = list(self._client.folder_cases(duplicate.folder))
-            # A server may read the id as one of a version, so no version may have it.
+            # A server may take the id for that of a version, so no version may have it.
             versions = {int(each.version) for each in cases}
             if duplicate in cases and int(duplicate.id) not in versions:
                 self._client.delete_cases(duplicate.folder, [duplicate.id])

@@ -18,10 +18,11 @@ from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.target.creations import Creations
 
 
-#: How often at most to create what is missing and read it back.
+#: The most times to create what is missing and read it back.
 _MAX_ROUNDS = 6
 
-#: How many days a new cycle lasts if neither its release nor its project has an end.
+#: Days from start to end of a new cycle if neither its release nor its project has an
+#: end.
 _DEFAULT_DAYS = 30
 
 
@@ -31,9 +32,9 @@ _Entity = TypeVar("_Entity", entities.Cycle, entities.Phase)
 class TargetCreator:
     """Creates the cycle and the phase that *target* lacks.
 
-    The server has no locks and no unique names. So the cycles are read again after
-    every creation. Of several with one name the lowest id counts; others that this
-    process created are removed if they are empty.
+    Jobs cannot lock anything on the server, and names are not unique there. So the
+    cycles are read again after every creation. Of several with one name the lowest id
+    counts; others that this process created are removed if they are empty.
 
     *creations* gets what was created, and what could not be removed. *contested* says
     that another job has created the phase meanwhile.
@@ -200,7 +201,7 @@ def cycle_dates(
 ) -> tuple[date, date]:
     """Return the dates of a new cycle, limited to those of release and project.
 
-    If the release is over, both dates are its last day, which the server may refuse.
+    If that time is over, both dates are its last day, which the server may refuse.
     """
     first = max(filter(None, starts), default=None)
     last = min(filter(None, ends), default=None)

@@ -41,7 +41,7 @@ class Creations:
 
     @property
     def request_count(self) -> int:
-        """How many requests it takes to create everything."""
+        """How many writes create and add all that was missing, if none is repeated."""
         added = len(self.additions) + len(self.cases)
         return (
             len(self.places)

@@ -23,15 +23,16 @@ from pytest_zephyr.target.snapshot import Snapshot
 _PAUSE = 1.0
 _MAX_READS = 8
 
-#: Reads in a row without new rows, after which the other job counts as done.
+#: Reads one after the other that find no new rows, after which the other job counts as
+#: done; a phase without any rows is still read on.
 _MAX_UNCHANGED = 3
 
 
 class PhaseFiller(BatchWriter[Placement]):
     """Adds test cases to a phase and assigns them, so that they have executions.
 
-    *added* is how many were not in the phase before. *first_refusal* is the reason of
-    the first refusal, empty if there was none.
+    *added* is how many were added to the phase and have an execution now.
+    *first_refusal* is the reason of the first refusal, empty if there was none.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class PhaseFiller(BatchWriter[Placement]):
         self.first_refusal = ""
 
     def fill(self, *, fresh: bool, contested: bool) -> None:
-        """Add and assign the test cases that have no execution, and read all executions.
+        """Add and assign the test cases without an execution, then read all executions.
 
         Test cases that are in the phase are not added again, and rows of other test cases
         are not assigned. A *fresh* phase is known to be empty. A *contested* phase is also
@@ -156,14 +157,14 @@ class PhaseFiller(BatchWriter[Placement]):
     def note_refused(self, rows: Sequence[Placement], reason: str) -> None:
         self.first_refusal = self.first_refusal or reason
 
-    def _assign(self, call: Callable[..., object], rows_or_tree: object) -> None:
-        """Assign a batch of rows with *call*, or those in the tree with an id.
+    def _assign(self, call: Callable[..., object], placements_or_tree: object) -> None:
+        """Have *call* assign a batch of placements, or all in the tree with an id.
 
         An unanswered call is ignored: the executions show whether it happened.
         """
         with suppress(errors.ZephyrWriteUnanswered):
             try:
-                call(self._phase.id, rows_or_tree, self._snapshot.user.id)
+                call(self._phase.id, placements_or_tree, self._snapshot.user.id)
             except errors.ZephyrRefused as refused:
                 self.first_refusal = self.first_refusal or str(refused)
 

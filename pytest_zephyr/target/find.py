@@ -97,7 +97,7 @@ class Finder:
         return self._pick("cycle", ref, cycles, self._name_release(release)), release
 
     def find_release(self) -> entities.Release:
-        """Return the release, without name and dates if only its id is set."""
+        """Return the release, without a name if it has an id and no project is set."""
         ref = self._ref("release")
         if self._settings.project is None and ref.id is not None:
             only_id = self.places["release"] = entities.Release(ref.id, "")
@@ -210,7 +210,7 @@ class Finder:
     def _where_is(
         self, phase: int, cycles: Sequence[entities.Cycle], subject: str = "It"
     ) -> str:
-        """Say where a *phase* really is, and what to set; *subject* stands for it."""
+        """Say where a *phase* really is, and what to set; *subject* is how to call it."""
         release = ""
         if not phases_with_id(phase, cycles):
             try:
@@ -281,7 +281,7 @@ class Finder:
         return lowest
 
     def _other_release(self, ref: Ref) -> str:
-        """Return the release that has a cycle, as text; empty if it is not found."""
+        """Return the release that has the cycle *ref*, as text; empty if not found."""
         releases: Sequence[entities.Release] = ()
         number = None
         try:

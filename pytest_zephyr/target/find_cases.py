@@ -14,7 +14,7 @@ from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.results.records import CaseRef
 
 
-#: The most calls to read folders of a repository for cases that the search does not find.
+#: The most folders to read for test cases that the search does not find, one call each.
 MAX_WALK_CALLS = 300
 
 #: The most Alt IDs to search one by one; for more, all folders are read.
@@ -49,8 +49,8 @@ def find_cases(
     """Find *cases*; of several placements the one in *release* counts, else the lowest id.
 
     The server's search comes first. It may not find new cases yet; to find those, up to
-    *max_walk_calls* calls read the folders of *release*. If the server cannot search, there
-    are as many of these calls as needed.
+    *max_walk_calls* folders of *release* are read. If the server cannot search for all
+    *cases*, as many folders as needed are read.
     """
     cases = list(dict.fromkeys(cases))
     candidates: dict[CaseRef, list[entities.Placement]] = {}

@@ -9,7 +9,7 @@ from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.entities import Folder
 
 
-#: How often at most to create missing folders and read them back.
+#: The most times to create missing folders and read them back.
 _MAX_ROUNDS = 3
 
 #: The names of a folder and its parents, from the root down.

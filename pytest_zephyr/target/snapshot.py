@@ -36,8 +36,8 @@ NOT_IN_PHASE: Literal["not-in-phase"] = "not-in-phase"
 #: Seconds for which executions count as fresh; then they are read again.
 _FRESH_SECONDS = 60.0
 
-#: The most executions to keep during a run; if there are more, they are read again at its
-#: end.
+#: The most executions to read before the tests; if there are as many, the push reads
+#: all of them again.
 MAX_KEPT_EXECUTIONS = 4 * PAGE_SIZE
 
 
@@ -45,13 +45,13 @@ MAX_KEPT_EXECUTIONS = 4 * PAGE_SIZE
 class Snapshot:
     """What was read so far.
 
-    *is_complete* says that *executions* has all of the phase, *has_names* that they have the
-    names of their test cases, which only a report needs. *read_at* is when they were read,
-    in seconds of the monotonic clock. *lookup* has the test cases that were looked up in the
-    repository. *phase_description* is the phase as the user named it. *in_phase* maps all
-    test cases of the phase to their Alt IDs, `None` if they were not read. *clock_offset* is
-    how many milliseconds the server's clock is ahead of ours, *api_version* the version in
-    the paths of its calls.
+    *is_complete* says that *executions* has all of the phase, *has_names* that they
+    have the names of their test cases, which only a report file needs. *read_at* is
+    when they were read, in seconds of the monotonic clock. *lookup* has the test cases
+    that were looked up in the repository. *phase_description* is the phase as the user
+    named it. *in_phase* maps all test cases of the phase to their Alt IDs, `None` if
+    they were not read. *clock_offset* is how many milliseconds the server's clock is
+    ahead of ours, *api_version* the version in the paths of its calls.
     """
 
     user: entities.User
@@ -198,7 +198,7 @@ class Snapshot:
 def read_snapshot(
     client: Client, settings: Settings, snapshot: Snapshot | None = None
 ) -> Snapshot:
-    """Read what a push needs; a *snapshot* is completed, and read again if it is old."""
+    """Read what a push needs; of an old *snapshot* the executions are read again."""
     snapshot = snapshot or read_user_and_statuses(client)
     if not snapshot.is_fresh:
         if snapshot.target is not None and snapshot.target.phase is None:
