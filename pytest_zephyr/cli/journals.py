@@ -41,7 +41,7 @@ def declare(commands: common.Commands) -> None:
     text = "list journals, or discard some"
     parser = common.add_command(commands, "journals", run, text, {"journal"}, json=True)
     add = parser.add_argument
-    text = "journals, or directories of them (default: those of the project)"
+    text = "journals, or directories of them (default: that of zephyr_journal)"
     add("journals", nargs="*", type=Path, metavar="JOURNAL|DIR", help=text)
     text = "remove the named journals, even if they were not sent"
     add("--discard", action="store_true", help=text)

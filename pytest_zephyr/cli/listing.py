@@ -16,7 +16,7 @@ from pytest_zephyr.target.find import Finder
 
 
 @dataclass(frozen=True)
-class Entry:
+class ListedEntity:
     """A listed entity; *more* has its dates, kind or state."""
 
     id: int | str
@@ -34,25 +34,27 @@ KINDS = {
 }
 
 
-def _entries(kind: str, client: Client, finder: Finder) -> Iterator[Entry]:
+def _entities(kind: str, client: Client, finder: Finder) -> Iterator[ListedEntity]:
     if kind == "projects":
         for project in client.projects():
-            yield Entry(project.id, project.name)
+            yield ListedEntity(project.id, project.name)
     elif kind == "releases":
         for release in client.releases(finder.find_project().id):
             if not release.hidden:
-                yield Entry(release.id, release.name, _dates(release))
+                yield ListedEntity(release.id, release.name, _dates(release))
     elif kind == "cycles":
         for cycle in client.cycles(finder.find_release().id):
-            yield Entry(cycle.id, cycle.name, _dates(cycle))
+            yield ListedEntity(cycle.id, cycle.name, _dates(cycle))
     elif kind == "phases":
         parent, _release = finder.find_cycle()
         for phase in parent.phases if parent else ():
             details = "free-form" if phase.free_form else "structured"
-            yield Entry(phase.id, phase.name, details)
+            yield ListedEntity(phase.id, phase.name, details)
     else:
         for status in client.statuses():
-            yield Entry(status.id, status.name, "" if status.active else "inactive")
+            yield ListedEntity(
+                status.id, status.name, "" if status.active else "inactive"
+            )
 
 
 def _dates(entity: Release | Cycle) -> str:
@@ -75,11 +77,11 @@ def run(args: argparse.Namespace) -> int:
         if parent:
             settings.require_place(parent)
         client.current_user()
-        entries = list(_entries(args.kind, client, Finder(client, settings)))
+        entities = list(_entities(args.kind, client, Finder(client, settings)))
     if args.json:
-        output.say_json(entries)
-    elif entries:
-        rows = ((str(each.id), each.name, each.more) for each in entries)
+        output.say_json(entities)
+    elif entities:
+        rows = ((str(each.id), each.name, each.more) for each in entities)
         output.say_table(("ID", "NAME", more_header), rows)
     else:
         place = f"{parent} {settings.describe(parent)}" if parent else settings.url

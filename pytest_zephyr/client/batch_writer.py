@@ -52,7 +52,7 @@ def count_batches(row_count: int) -> int:
 def upload_batches(
     files: Iterable[Row], size_of: Callable[[Row], int]
 ) -> Iterator[list[Row]]:
-    """Yield the *files* of each upload; *size_of* returns the bytes of a file."""
+    """Yield the *files* of each upload; *size_of* returns the size of one, in bytes."""
     batch: list[Row] = []
     size = 0
     for file in files:
@@ -124,11 +124,11 @@ class BatchWriter(ABC, Generic[Row]):
             self.send(batch)
 
     def send(self, batch: Sequence[Row]) -> None:
-        """Send *batch* until all its rows are finished.
+        """Send *batch* until all its rows are finished; if it is refused, send halves.
 
-        Raises the error of the third try. A try that finishes only some rows counts as
-        the first try of the others. Errors that concern all rows, such as a refused
-        login, are raised at once.
+        Raises ZephyrWriteUnanswered if the third try gets no answer. A try that finishes
+        only some rows counts as the first try of the others. Errors that concern all
+        rows, such as a refused login, are raised at once.
         """
         tries = 0
         error: ZephyrRefused | ZephyrWriteUnanswered | None = None

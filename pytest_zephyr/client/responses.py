@@ -54,7 +54,7 @@ _TLS_PORT_WORDS = (b"https port", b"ssl-enabled", b"requires tls")
 
 
 def read_payload(server: Server, call: Call, response: requests.Response) -> object:
-    """Return the JSON of a good answer, `None` for an empty body or other plain text.
+    """Return the JSON of a good answer, `None` for no body, or plain text without JSON.
 
     Raises ZephyrRefused for other bodies, ZephyrWriteUnanswered if they answer a write.
     """

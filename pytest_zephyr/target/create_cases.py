@@ -124,7 +124,7 @@ class CaseCreator(BatchWriter[CaseKey]):
         remaining = [
             f"test case {placement.case}"
             for placement in self.duplicates
-            if not self._remove(placement, used)
+            if not self._remove_case(placement, used)
         ]
         remaining += [
             f"folder {'/'.join(path)} (id {number})"
@@ -137,7 +137,7 @@ class CaseCreator(BatchWriter[CaseKey]):
                 f" not needed, but were not removed: {', '.join(remaining)}"
             )
 
-    def _remove(
+    def _remove_case(
         self, duplicate: entities.Placement, used: Collection[int | None]
     ) -> bool:
         """Remove a test case of ours if this is safe, and return whether it was removed."""

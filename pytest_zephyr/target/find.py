@@ -97,7 +97,7 @@ class Finder:
         return self._pick("cycle", ref, cycles, self._name_release(release)), release
 
     def find_release(self) -> entities.Release:
-        """Return the release, without a name if it has an id and no project is set."""
+        """Return the release; its name is empty if only its id is set, and no project."""
         ref = self._ref("release")
         if self._settings.project is None and ref.id is not None:
             only_id = self.places["release"] = entities.Release(ref.id, "")
