@@ -91,7 +91,7 @@ def declare(commands: common.Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     settings = common.load_settings(args)
     if args.folder is None:
-        settings.require_server()
+        settings.require_push_settings()
     else:
         settings.require_place("release")
         settings.require_login()

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     option_sources = common.find_option_sources(args)
     settings = common.settings_of(option_sources)
     if args.push:
-        settings.require_server()
+        settings.require_push_settings()
     job_args = ["import", *map(str, args.files)]
     header = Header(
         session="",

@@ -153,7 +153,7 @@ def _settings_of(
         common.settings_of(option_sources)
         return error
     settings = destination.choose_server(settings, run, confirm)
-    settings.require_server(journal=run.paths[0])
+    settings.require_push_settings(journal=run.paths[0])
     return settings
 
 

@@ -22,7 +22,8 @@ class Option:
 
     The flag of an option with an empty *metavar* takes no value; an option with `None` has
     no flag. *has_env* says whether an environment variable can set it. A journal stores the
-    *journaled* options, which decide the results, and the url, which a push only compares.
+    *journaled* options, which decide the results, and the url. A push compares it with
+    its own; if it has none, it uses the stored one only if the user confirms that.
     An option that *connects* says how to reach the server; each push reads it again. If an
     option *names_files*, *parse* also takes the directory that relative paths start from.
     """
@@ -103,8 +104,8 @@ _PARSERS: Mapping[str, Callable[..., object]] = {
     "inherit": parse.one_of(*get_args(settings.Inherit)),
 }
 
-#: Names of the options that a journal stores, that say how to connect, that name files,
-#: and that have no environment variable.
+#: Names of options: those that a journal stores, those that say how to connect, those
+#: that name files, and those without an environment variable.
 _JOURNALED = {
     *(*TARGET_OPTIONS, "create", "environment", "build", "run_key", "folder"),
     *("unknown_case", "unmapped", "status_map", "comment", "notes_limit"),

@@ -68,7 +68,7 @@ class Ref:
 
     @property
     def option_text(self) -> str:
-        """The text that an option with this value has, whatever characters are in a name."""
+        """A text that gives an option this value, whatever characters the name has."""
         if self.name is None:
             return str(self.id)
         text = placeholders.escape(self.name)
@@ -114,9 +114,9 @@ class Settings:
     *sources* maps the name of an option to where its value came from, *texts* to a text
     that gives the option this value; placeholders in names are filled there.
     *config_file* is the ini file that a command to paste must name with ``-c``, `None`
-    if the command finds it. *pushing* says that the flags are those of a push, which no
-    journal stores. *embedded* says that the server is the embedded one. Times are in
-    seconds.
+    if the command finds it. *pushing* says that these are the settings of a push;
+    no journal stores its flags. *embedded* says that the server is the embedded one.
+    Times are in seconds.
     """
 
     url: str | None
@@ -221,8 +221,8 @@ class Settings:
         if self.credential is None and self.url != SANDBOX:
             raise SettingsError(_NO_CREDENTIAL[self.auth])
 
-    def require_server(self, journal: Path | None = None) -> None:
-        """Raise SettingsError unless all is set that a report needs.
+    def require_push_settings(self, journal: Path | None = None) -> None:
+        """Raise SettingsError unless all is set that is needed to send results.
 
         That is a server, a credential, what leads to the phase, and a release to create
         test cases in. For the embedded server, only its libraries have to be installed.

@@ -45,7 +45,7 @@ class OpenFile:
         call_in_children(self.close)
 
     def wait_for_lock(self) -> bool:
-        """Try to lock the file for a tenth of a second; return whether that worked.
+        """Try for a tenth of a second to lock the file; return whether that worked.
 
         Another process that calls `is_locked` has the lock for a moment.
         """
@@ -66,7 +66,7 @@ class OpenFile:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was written so far, or all of it was removed."""
+        """Whether the file has no content, as far as this process knows."""
         return self._size == 0
 
     @property

@@ -62,6 +62,12 @@ _KINDS_AFTER_TESTS = {
     *("stepped", "delivered"),
 }
 
+#: The kinds of lines that are about the test that they name, and only about that.
+_KINDS_WITH_TEST = {
+    *("start", "report", "passed", "comment", "defect", "field", "attachment", "step"),
+    "left_out",
+}
+
 #: The kinds of lines that are not about one test: if one cannot be read, that casts no
 #: doubt on the result of a test.
 _KINDS_WITHOUT_TEST = _KINDS_AFTER_TESTS | {"header", "torn", "clock", "deselected"}
@@ -84,8 +90,10 @@ class UnreadableLine:
         """The node ids of the tests that it is about, `None` if it may be about any."""
         if self.kind in _KINDS_WITHOUT_TEST and not self.nodeid:
             return ()
-        # Only the item of a test names its test cases, so any result may be wrong.
-        return (self.nodeid,) if self.nodeid and self.kind != "item" else None
+        if self.nodeid and self.kind in _KINDS_WITH_TEST:
+            return (self.nodeid,)
+        # It may be the item of a test, which alone names the test cases of the test.
+        return None
 
     def __str__(self) -> str:
         return f"{self.path}, line {self.number}"
@@ -316,10 +324,10 @@ def _note_doubts(
 ) -> None:
     """Note in each of *nodes* the first unreadable line that may be about it.
 
-    Nodes without test cases are left out.
+    A line that names a test which none of the nodes is may be about each of them.
     """
     doubts: dict[str, str] = {}
-    known = {node.nodeid for node in nodes if node.cases}
+    known = {node.nodeid for node in nodes}
     for line in unreadable:
         tests = line.tests
         if tests is None or not known.issuperset(tests):
@@ -331,7 +339,10 @@ def _note_doubts(
 
 
 def _shift_times(nodes: Iterable[NodeResult], offset: int) -> None:
-    """Add *offset*, in milliseconds, to all times of *nodes* that are known."""
+    """Add *offset*, in milliseconds, to the times of *nodes*, sessions and steps.
+
+    A time of a node or a step that is not known stays 0. Reports keep their times.
+    """
     for node in nodes:
         node.at += offset if node.at else 0
         node.origin = replace(node.origin, started=node.origin.started + offset)

@@ -90,7 +90,7 @@ def _checking_plugins(
 
     settings = plugin_settings.load(config, option_sources)
     if settings.push == "end":
-        settings.require_server()
+        settings.require_push_settings()
     local = plugin_settings.load_local(option_sources, settings.credential)
     check = CollectCheck(config, settings, local)
     return {"collect-check": check, **_map_use(local.marks, check.bugs, check.lines)}
@@ -102,7 +102,7 @@ def _controller_plugins(
     """Return the plugin objects of the controller, or of the only process, by name."""
     settings = plugin_settings.load(config, option_sources)
     if settings.push == "end" or settings.only_planned:
-        settings.require_server()
+        settings.require_push_settings()
     local = plugin_settings.load_local(option_sources, settings.credential)
     reporter = ZephyrReporter(config, settings, local)
     check = reporter.startup_check

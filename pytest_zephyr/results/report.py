@@ -78,8 +78,8 @@ class RunReport:
 
     *run* is its run key or the name of its journal. *cases* returns a new iterator at each
     call. *without_case* are the tests that name no test case, or an invalid one. The last
-    three fields have their defaults if there was no push; `docs/report.schema.json`
-    describes them.
+    three fields have their defaults if there was no push, or if it broke off;
+    `docs/report.schema.json` describes them.
     """
 
     run: str

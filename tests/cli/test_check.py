@@ -252,7 +252,7 @@ def test_check_accepts_the_same_targets_as_a_run(call, target, by):
         )
         settings = settings_for(target.sandbox.token, url=target.sandbox.url, **options)
         try:
-            settings.require_server()
+            settings.require_push_settings()
             with Client(settings) as client:
                 phase = find_target(client, settings).phase
             is_accepted = phase is not None and phase.id == target.phase

@@ -21,7 +21,7 @@ def test_a(zephyr):
 
 @pytest.fixture
 def journal(pytester, run_zephyr):
-    """Return the journal of a run that was not pushed, with a file of its test."""
+    """Return the journal of a run that was not pushed; its test has attached a file."""
     pytester.makepyfile(SUITE)
     (journal,) = run_zephyr("--zephyr-push=never").journals
     return journal

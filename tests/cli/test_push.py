@@ -685,7 +685,7 @@ def test_the_printed_command_replaces_typos_that_were_fixed_since_the_run(
 def test_a_placeholder_in_a_current_name_has_the_build_of_the_journal(
     pytester, run_zephyr, push, run_shown_command, target, monkeypatch
 ):
-    """An equal name is not reported; a different one is in the command, filled."""
+    """The push prints only names that then differ from those of the journal."""
     monkeypatch.delenv("ZEPHYR_PHASE")
     monkeypatch.setenv("ZEPHYR_BUILD", "1")
     names = "[pytest]\nzephyr_project = Payments\nzephyr_release = name:1.0\n"

@@ -499,7 +499,7 @@ def test_a_tls_failure_during_a_write_is_unanswered(tls_context, ca_file, connec
                 data = b""
                 while not data.endswith(b"[]"):
                     data += sock.recv(65536)
-                # These bytes are no TLS record, because their checksum is wrong.
+                # The client cannot decrypt this TLS record: its checksum is wrong.
                 os.write(sock.fileno(), b"\x17\x03\x03\x00\x20" + b"x" * 32)
                 with suppress(OSError):
                     sock.recv(1)

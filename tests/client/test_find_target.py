@@ -25,7 +25,7 @@ def find(target: SandboxTarget) -> Callable[..., Target]:
 
     def find(**options: Any) -> Target:
         settings = settings_for(target.sandbox.token, url=target.sandbox.url, **options)
-        settings.require_server()
+        settings.require_push_settings()
         with Client(settings) as client:
             return find_target(client, settings)
 

@@ -25,8 +25,8 @@ from tests.conftest import CASES
 from tests.conftest import SandboxTarget
 
 
-#: The faults that match the calls of a push, which logs in for a cookie and finds its
-#: phase by names.
+#: The calls of a push that logs in for a cookie and finds its phase by names: method
+#: and path, to which the test adds a fault.
 CALLS = {
     "login": Fault("GET", "/latest/manifest"),
     "user": Fault("GET", "/user/current"),

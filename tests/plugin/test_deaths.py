@@ -38,9 +38,9 @@ BEFORE = """
     def test_before(): pass
 """
 
-VICTIM = """
+DEADLY_TEST = """
     @pytest.mark.zephyr({case})
-    def test_victim_{case}({fixture}): {body}
+    def test_deadly_{case}({fixture}): {body}
 """
 
 AFTER = """
@@ -48,7 +48,7 @@ AFTER = """
     def test_after(): pass
 """
 
-#: When the test process dies, and the parts of the test that kills it (see `VICTIM`).
+#: When the test process dies, and the parts of the `DEADLY_TEST` that kills it.
 DEATHS = {
     "call": {"case": 102, "fixture": "", "body": "die()"},
     "setup": {"case": 103, "fixture": "dies_in_setup", "body": "pass"},
@@ -65,8 +65,8 @@ def test_tests_of_killed_workers_are_crashed_or_failed(
     pytester, run_zephyr, target, workers
 ):
     """A new worker runs the remaining tests."""
-    victims = [VICTIM.format(**death) for death in DEATHS.values()]
-    pytester.makepyfile("".join([BEFORE, *victims, AFTER]))
+    deadly_tests = [DEADLY_TEST.format(**death) for death in DEATHS.values()]
+    pytester.makepyfile("".join([BEFORE, *deadly_tests, AFTER]))
     ran = run_zephyr(workers, subprocess=True, check_exit_code=False)
 
     assert target.statuses() == {
@@ -83,7 +83,7 @@ def test_push_after_a_kill_sends_each_result_once(
     run_command, pytester, run_zephyr, target, death
 ):
     """Tests that had not started keep their status in Zephyr."""
-    pytester.makepyfile(BEFORE + VICTIM.format(**DEATHS[death]) + AFTER)
+    pytester.makepyfile(BEFORE + DEADLY_TEST.format(**DEATHS[death]) + AFTER)
     ran = run_zephyr("-p", "no:randomly", subprocess=True, check_exit_code=False)
     assert target.writes == []
 
@@ -91,11 +91,11 @@ def test_push_after_a_kill_sends_each_result_once(
     second = run_command("push", *ran.journals)
 
     assert first.ret == second.ret == 0
-    victim = DEATHS[death]["case"]
-    assert {c: target.statuses()[c] for c in (101, victim, 106)} == {
-        101: "1", victim: "2", 106: None
+    deadly = DEATHS[death]["case"]
+    assert {c: target.statuses()[c] for c in (101, deadly, 106)} == {
+        101: "1", deadly: "2", 106: None
     }  # fmt: skip
-    assert {target.execution(c).result_count for c in (101, victim)} == {1}
+    assert {target.execution(c).result_count for c in (101, deadly)} == {1}
     assert len(target.writes) == 1
 
 

@@ -172,7 +172,7 @@ def test_copy_of_a_delivered_journal_is_not_sent_again(
 ):
     """The copy is from before the delivery and has no receipts.
 
-    The report job of a pipeline has such copies when it runs again.
+    A job of a pipeline that pushes for the others has such copies if it runs again.
     """
     run_shard("red", "--zephyr-push=never", holds=False)
     shutil.copytree(pytester.path / ".zephyr", pytester.path / "copy")
@@ -469,7 +469,7 @@ def test_attempts_of_a_ci_job_may_run_on_different_machines(
         if attempt == 0:
             repair(pytester)
     if is_one_push:
-        # The report job may get the artifacts in any order.
+        # The job that pushes may get the journals in any order.
         assert run_command("push", "journals1", "journals0").ret == 0
 
     assert target.statuses()[101] == "1"
@@ -566,17 +566,20 @@ def test_older_attempt_does_not_replace_a_later_one(
 def test_journals_of_a_run_stay_until_all_are_sent(
     run_command, pytester, run_zephyr, target
 ):
-    """Usually only the last 20 delivered journals stay."""
+    """Delivered journals are removed that are old and not among the last 20."""
     target.sandbox.faults.add(Fault("PUT", status=503, times=None))
     run_zephyr("--zephyr-retries=0", check_exit_code=False)
     target.sandbox.faults.clear()
     repair(pytester)
-    run_zephyr("--lf", check_exit_code=False)
+    journals = run_zephyr("--lf", check_exit_code=False).journals
     assert target.statuses()[101] == "1"
+    for journal in journals:
+        backdate(journal, 2 * 24 * 3600)
     for number in range(22):
         run_zephyr(
             f"--zephyr-run-key=other{number}", "-k", "nothing", check_exit_code=False
         )
+    assert all(journal.exists() for journal in journals)
     run_command("push")
 
     assert target.statuses()[101] == "1"
@@ -695,18 +698,22 @@ FAILS_WITH_STEP = """
 
 
 @pytest.mark.parametrize(
-    "without_notes_first", [True, False], ids=["never first", "failed first"]
+    "never_first", [True, False], ids=["never first", "failed first"]
 )
 def test_notes_follow_the_options_of_their_own_journal(
-    run_command, pytester, run_zephyr, target, without_notes_first
+    run_command, pytester, run_zephyr, target, never_first
 ):
-    """The order of the journals does not matter; steps are always in the notes."""
+    """The order of the journals does not matter.
+
+    Steps that the test case does not have in Zephyr are in the notes even with
+    ``never``.
+    """
     pytester.makepyfile(
         test_101=FAILS_WITH_STEP.format(case=101, times=900),
         test_102=FAILS_WITH_STEP.format(case=102, times=900),
     )
     runs = [("test_101.py", "never"), ("test_102.py", "failed")]
-    for name, comment in runs if without_notes_first else runs[::-1]:
+    for name, comment in runs if never_first else runs[::-1]:
         run_zephyr(
             *(name, "--zephyr-run-key=K", "--zephyr-push=never"),
             f"--zephyr-comment={comment}",
@@ -714,12 +721,12 @@ def test_notes_follow_the_options_of_their_own_journal(
         )
     assert run_command("push").ret == 0
 
-    without_notes, with_notes = target.execution(101), target.execution(102)
-    assert "SECRETDETAIL" not in without_notes.comment
-    assert "SECRETDETAIL" in with_notes.comment
-    for execution in (without_notes, with_notes):
+    with_never, with_failed = target.execution(101), target.execution(102)
+    assert "SECRETDETAIL" not in with_never.comment
+    assert "SECRETDETAIL" in with_failed.comment
+    for execution in (with_never, with_failed):
         assert "passed only here" in execution.comment
-    assert [name for name, _, _ in with_notes.attachments] == ["notes.txt"]
+    assert [name for name, _, _ in with_failed.attachments] == ["notes.txt"]
     for content in target.sandbox.store.attachment_bytes(
         target.phase, 101, "notes.txt"
     ):

@@ -103,7 +103,7 @@ def test_variable_of_the_environment_is_filled_in(fill_cycle, monkeypatch):
 
 
 def test_doubled_braces_are_no_placeholder(fill_cycle):
-    """They stay doubled in the journal, so that a push does not fill them in."""
+    """They stay doubled in the journal, so that a push reads them as braces, too."""
     assert fill_cycle("{{date}}") == "{{date}}"
 
 

@@ -34,9 +34,10 @@ needs_posix = pytest.mark.skipif(os.name == "nt", reason="needs signals or a she
 
 @pytest.fixture
 def run_python(pytester, target_variables):
-    """Return a function that runs Python; environment variables name the sandbox.
+    """Write `ONE_TEST`, and return a function that runs Python in its directory.
 
-    It runs *command* instead of Python if that is given.
+    It runs *command* instead of Python if that is given. Environment variables name the
+    sandbox.
     """
     pytester.makepyfile(ONE_TEST)
 
@@ -224,7 +225,7 @@ def test_sender_starts_with_a_closed_stdin(run_python, target):
 
 @needs_posix
 def test_sender_starts_if_pytest_is_process_1(run_python, target):
-    """In a container it may be; the parent of the sender is then 1, as of an orphan."""
+    """In a container it may be. The sender must not believe that it is an orphan."""
     command = ["unshare", "--fork", "--pid", "--kill-child", sys.executable]
     if run_python("-c", "pass", command=command).returncode:
         pytest.skip("this user may not make a namespace of processes")
@@ -532,9 +533,10 @@ def is_running(pid: int) -> bool:
 def test_kill_leaves_no_sender_and_loses_no_result(
     pytester, run_python, target, run_command, killed, forked
 ):
-    """A child process of the suite may still hold the pipe open."""
+    """A child process of the suite may outlive pytest, and hold its descriptors."""
     if forked:
-        # Fork while the first sender runs, so that the child has all our descriptors.
+        # The sender of the check before the tests runs now; the child has its pipes,
+        # but not those of the sender that pushes.
         pytester.makeconftest(
             """
             import os, time
@@ -581,7 +583,7 @@ def test_kill_leaves_no_sender_and_loses_no_result(
 def test_write_in_progress_at_a_kill_is_not_repeated(
     pytester, run_python, target, monkeypatch
 ):
-    """The push waits for the end of that write, at most as long as for an answer."""
+    """The push first waits until the timeout has passed since that write."""
     monkeypatch.setenv("ZEPHYR_TIMEOUT", "3")
     target.sandbox.faults.add(Fault("PUT", "bulk/execute", kind="latency", seconds=1))
     process = subprocess.Popen(

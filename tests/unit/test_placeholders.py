@@ -113,15 +113,15 @@ CI = {"GITHUB_RUN_NUMBER": "12", "GITHUB_RUN_ID": "7", "GITHUB_RUN_ATTEMPT": "1"
     ],
     ids=["from the service", "build", "build and run key"],
 )
-@pytest.mark.parametrize("is_later", [False, True], ids=["run", "push"])
+@pytest.mark.parametrize("is_push", [False, True], ids=["run", "push"])
 def test_a_set_build_or_run_key_overrides_that_of_the_service(
-    values, expected, is_later
+    values, expected, is_push
 ):
     """A push has those of the journal, whatever job it runs in."""
     phase = {"phase": "{build} {run}"}
-    sources = OptionSources(values if is_later else values | phase, CI)
+    sources = OptionSources(values if is_push else values | phase, CI)
     settings = resolve.resolve(sources)
-    if is_later:
+    if is_push:
         environ = {"GITHUB_RUN_NUMBER": "13", "GITHUB_RUN_ID": "8"}
         options = resolve.journaled_options(settings)
         settings = resolve.resolve(OptionSources(phase, environ, options))

@@ -49,6 +49,7 @@ from pytest_zephyr.results.plan import build_plan
 from pytest_zephyr.results.plan import Rules
 from pytest_zephyr.results.records import End
 from pytest_zephyr.results.records import Item
+from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.results.records import Outcome
 from tests.unit.make import choices_of
 from tests.unit.make import deterministic
@@ -690,6 +691,52 @@ def test_a_case_does_not_pass_if_a_line_about_its_tests_is_unreadable(
 
     assert contents.unreadable == {path: [line]}
     assert statuses == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "damage", "doubtful"),
+    [
+        (1, "", ["a", "new", "none"]),
+        (1, "kind", ["a", "new", "none"]),
+        (2, "", ["a"]),
+        (2, "nodeid", ["a", "new", "none"]),
+        (5, "", ["new"]),
+        (5, "kind", ["a", "new", "none"]),
+        (8, "", ["none"]),
+    ],
+    ids=[
+        *("item", "kind of the item", "report", "node id of the report"),
+        *("test case to create", "kind of a report", "no test case"),
+    ],
+)
+def test_an_unreadable_line_casts_doubt_on_its_test_or_on_all(
+    tmp_path, line, damage, doubtful
+):
+    """If neither kind nor node id can be trusted, the line may be an item of any test."""
+    items = {
+        "a": Item("a", (101,)),
+        "new": Item("new", new=NewCase("", "new"), unmarked=True),
+        "none": Item("none", unmarked=True),
+    }
+    path = tmp_path / "1.jsonl"
+    writer = JournalWriter.create(path, Header("1"))
+    for name, item in items.items():
+        writer.append(
+            item, report("call", nodeid=name), report("teardown", nodeid=name)
+        )
+    writer.append(End())
+    writer.close()
+    lines = path.read_bytes().splitlines(keepends=True)
+    text = lines[line][:-3] + b"{\n"
+    changes = {
+        "kind": (b'"kind":"', b'"kind":"x'),
+        "nodeid": (b'"nodeid":"', b'"nodeid":"x'),
+    }
+    lines[line] = text.replace(*changes[damage]) if damage else text
+    path.write_bytes(b"".join(lines))
+    nodes = Run((Journal(path),)).read().merged.nodes
+
+    assert sorted(node.nodeid for node in nodes if node.doubt) == doubtful
 
 
 def test_a_journal_with_a_damaged_header_is_named(tmp_path):

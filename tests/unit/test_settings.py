@@ -80,7 +80,7 @@ def test_a_time_budget_names_what_limits_it(limit, text):
 
 def problems_of(**environ: str) -> list[str]:
     with pytest.raises(SettingsError) as caught:
-        settings(**environ).require_server()
+        settings(**environ).require_push_settings()
     return str(caught.value).splitlines()
 
 
@@ -115,7 +115,7 @@ def problems_of(**environ: str) -> list[str]:
 )
 def test_no_place_is_required_above_an_id(environ):
     """A name needs all places above it, up to an id; the sandbox needs none."""
-    settings(**environ).require_server()
+    settings(**environ).require_push_settings()
 
 
 @pytest.mark.parametrize(
