@@ -56,7 +56,7 @@ TITLES = {
 class Difference:
     """A test case, or tests, or a test case with its tests.
 
-    *text* is the name of the test case, or a remark about it.
+    *text* is the name of the test case, perhaps with its script, or a remark about it.
     """
 
     case: CaseRef | None = None

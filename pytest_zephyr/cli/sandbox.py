@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pytest_zephyr.sandbox import Store
 
 
-#: How many places are listed at most.
+#: The most places to list.
 _MAX_PLACES = 20
 
 

@@ -62,7 +62,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Cycle:
-    """A cycle with its phases, its dates, and the id of its release."""
+    """A cycle with its phases, and its dates and the id of its release if known."""
 
     id: int
     name: str

@@ -113,7 +113,7 @@ def placement(row: Mapping[str, Any]) -> entities.Placement | None:
 
 
 def phase_row(row: Mapping[str, Any]) -> entities.PhaseRow | None:
-    """Read a planning row; the test case may be inside its placement or next to it."""
+    """Read a row of a phase; the test case may be inside its placement or next to it."""
     tct = decode.mapping(row.get("tct"))
     placed = placement({"testcase": row.get("testcase"), **tct})
     assigned = decode.integer(decode.mapping(row.get("rts")).get("id")) is not None

@@ -26,8 +26,8 @@ _ERRORS: Mapping[int, type[errors.ZephyrBadAnswer]] = {
 #: Statuses of a server that is overloaded, or of a gateway that cannot reach it.
 _UNAVAILABLE = {429, 502, 503, 504}
 
-#: What a 403 forbids: the verb by method, the thing by the start of the path. An empty
-#: thing means the whole API.
+#: What a 403 forbids: the verb by method, the thing by the first start that fits the path.
+#: An empty thing means the whole API.
 _VERBS = {"GET": "read", "POST": "create", "PUT": "change", "DELETE": "delete"}
 _THINGS = {
     "user": "",

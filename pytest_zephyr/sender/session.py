@@ -35,7 +35,7 @@ def deliver_session(
     sibling_problems: set[str] = set()
 
     def find_run() -> runs.Run:
-        """Return this session's journal, with others of its run in the directory."""
+        """Return the run: this journal, and others of the run in the same directory."""
         nonlocal known
         journals = (Journal(path, unwritten),)
         if journals[0].header.run_key:

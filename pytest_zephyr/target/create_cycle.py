@@ -201,7 +201,7 @@ def cycle_dates(
 ) -> tuple[date, date]:
     """Return the dates of a new cycle, limited to those of release and project.
 
-    If that time is over, both dates are its last day, which the server may refuse.
+    If one of these is over, both dates are its last day, which the server may refuse.
     """
     first = max(filter(None, starts), default=None)
     last = min(filter(None, ends), default=None)

@@ -14,8 +14,8 @@ from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.results.records import CaseRef
 
 
-#: The most folders to read for test cases that the search does not find, one call each.
-MAX_WALK_CALLS = 300
+#: The most folders to read for test cases that the search does not find.
+MAX_READ_FOLDERS = 300
 
 #: The most Alt IDs to search one by one; for more, all folders are read.
 _MAX_SEARCHED_ALTS = 20
@@ -44,12 +44,12 @@ def find_cases(
     cases: Iterable[CaseRef],
     release: int | None,
     *,
-    max_walk_calls: int = 0,
+    max_read_folders: int = 0,
 ) -> CaseLookup:
     """Find *cases*; of several placements the one in *release* counts, else the lowest id.
 
     The server's search comes first. It may not find new cases yet; to find those, up to
-    *max_walk_calls* folders of *release* are read. If the server cannot search for all
+    *max_read_folders* folders of *release* are read. If the server cannot search for all
     *cases*, as many folders as needed are read.
     """
     cases = list(dict.fromkeys(cases))
@@ -57,10 +57,10 @@ def find_cases(
     searched_all = _search(client, cases, release or 0, candidates)
     missing = {case for case in cases if not candidates.get(case)}
     walked_all = False
-    if missing and release is not None and (max_walk_calls or not searched_all):
-        # Without a search, only the time budget limits the calls.
-        max_calls = max_walk_calls if searched_all else None
-        walked_all = _walk(client, release, missing, candidates, max_calls)
+    if missing and release is not None and (max_read_folders or not searched_all):
+        # Without a search, only the time budget limits the reading.
+        max_folders = max_read_folders if searched_all else None
+        walked_all = _walk(client, release, missing, candidates, max_folders)
     lookup = CaseLookup()
     for case in cases:
         matches = [p for p in candidates.get(case, ()) if case in (p.case, p.alt)]
@@ -104,12 +104,12 @@ def _walk(
     release: int,
     missing: set[CaseRef],
     candidates: dict[CaseRef, list[entities.Placement]],
-    calls_left: int | None,
+    folders_left: int | None,
 ) -> bool:
     """Read folders until nothing is missing; return whether all necessary ones were read.
 
     Alt IDs need every folder, because several test cases can have the same one. At most
-    *calls_left* folders are read, all if it is `None`.
+    *folders_left* folders are read, all if it is `None`.
     """
     has_alts = any(isinstance(case, str) for case in missing)
     try:
@@ -119,10 +119,10 @@ def _walk(
         ):
             if not missing and not has_alts:
                 return True
-            if calls_left is not None:
-                if calls_left <= 0:
+            if folders_left is not None:
+                if folders_left <= 0:
                     return False
-                calls_left -= 1
+                folders_left -= 1
             for placement in client.folder_cases(folder.id):
                 for case in (placement.case, placement.alt):
                     if case in missing or case in candidates:

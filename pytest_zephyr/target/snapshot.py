@@ -23,14 +23,14 @@ from pytest_zephyr.target.find import find_target
 from pytest_zephyr.target.find import phases_with_id
 from pytest_zephyr.target.find_cases import CaseLookup
 from pytest_zephyr.target.find_cases import find_cases
-from pytest_zephyr.target.find_cases import MAX_WALK_CALLS
+from pytest_zephyr.target.find_cases import MAX_READ_FOLDERS
 from pytest_zephyr.text import ambiguous_alt
 from pytest_zephyr.text import did_you_mean
 from pytest_zephyr.text import format_case
 
 
-#: The code, which scripts know, of a test case that exists, or may exist, but has no
-#: execution, even if it is in the phase.
+#: The code, for scripts, of a test case that exists or may exist, but has no execution.
+#: Despite this name, the test case may be in the phase.
 NOT_IN_PHASE: Literal["not-in-phase"] = "not-in-phase"
 
 #: Seconds for which executions count as fresh; then they are read again.
@@ -159,10 +159,10 @@ class Snapshot:
         """
         unknown = [case for case in cases if not self.lookup.has(case)]
         if unknown:
-            calls = MAX_WALK_CALLS if thorough else 0
+            max_folders = MAX_READ_FOLDERS if thorough else 0
             try:
                 lookup = find_cases(
-                    client, unknown, self._release(client), max_walk_calls=calls
+                    client, unknown, self._release(client), max_read_folders=max_folders
                 )
             except errors.ZephyrBadAnswer as refused:
                 if refused.http_status == 401:
@@ -198,7 +198,10 @@ class Snapshot:
 def read_snapshot(
     client: Client, settings: Settings, snapshot: Snapshot | None = None
 ) -> Snapshot:
-    """Read what a push needs; of an old *snapshot* the executions are read again."""
+    """Read what a push needs.
+
+    A given *snapshot* is completed; its executions are read again if they are old.
+    """
     snapshot = snapshot or read_user_and_statuses(client)
     if not snapshot.is_fresh:
         if snapshot.target is not None and snapshot.target.phase is None:
