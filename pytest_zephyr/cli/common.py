@@ -27,7 +27,7 @@ from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal.runs import Run
 
 
-#: Exit codes: success; something failed or was found; wrong usage or an invalid setting.
+#: Exit codes: success; something failed or was found; wrong usage or unusable input.
 OK = 0
 FAILED = 1
 USAGE = 2

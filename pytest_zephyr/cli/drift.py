@@ -117,6 +117,7 @@ def run(args: argparse.Namespace) -> int:
             differences = _compare(client, tests, scope)
     except errors.ZephyrError as error:
         output.complain(error)
+        # FAILED would mean that there is drift.
         return common.USAGE
     scope_word = "phase" if args.folder is None else "folder"
     cases = len({each.case for each in scope.placements})

@@ -1,4 +1,4 @@
-"""`pytest-zephyr list`: print names and ids of the server, for the configuration."""
+"""`pytest-zephyr list`: print names and ids from the server, for the configuration."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _dates(entity: Release | Cycle) -> str:
 
 
 def declare(commands: common.Commands) -> None:
-    text = "print names and ids of the server"
+    text = "print names and ids from the server"
     shared_options = (*common.READING_OPTIONS, "project", "release", "cycle")
     parser = common.add_command(commands, "list", run, text, shared_options, json=True)
     parser.add_argument("kind", choices=tuple(KINDS), help="what to list")

@@ -109,7 +109,7 @@ class Calls(Transport):
         params: Mapping[str, object],
         part_with_id: Callable[[dict[str, Any]], dict[str, Any]] = lambda row: row,
     ) -> Iterator[dict[str, Any]]:
-        """Yield the rows of a list that comes in pages; repeated rows are left out.
+        """Yield the rows of a paged list, without those that an earlier page had.
 
         *part_with_id* returns the part of a row that has its id. A page without new rows
         is the last; so is one with fewer than `PAGE_SIZE` rows, unless it is as long as

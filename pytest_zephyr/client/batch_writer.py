@@ -27,12 +27,12 @@ MAX_UPLOAD_BYTES = 1024 * 1024
 #: The most times that the same rows are sent as one batch.
 _MAX_TRIES = 3
 
-#: Refusals without any success between them, after which the writer tests whether the
+#: Refusals without any success between them, after which the writer checks whether the
 #: server refuses everything.
 #: Finding one bad row in a batch of 500 takes at most ten refusals.
 _MAX_REFUSALS = 30
 
-#: How many rows are sent for this test, each alone, spread over all unfinished rows.
+#: How many rows are sent for this check, each alone, spread over all unfinished rows.
 _SAMPLE_SIZE = 10
 
 Row = TypeVar("Row")

@@ -58,8 +58,8 @@ class PhaseFiller(BatchWriter[Placement]):
         """Add and assign the test cases without an execution, then read all executions.
 
         Test cases that are in the phase are not added again, and rows of other test cases
-        are not assigned. A *fresh* phase is known to be empty. A *contested* phase is also
-        being filled by another job; its rows are waited for.
+        are not assigned. A *fresh* phase is known to be empty. Another job may be filling a
+        *contested* phase; its rows are waited for.
         """
         if contested:
             self._snapshot.read_executions(self._client)
