@@ -113,7 +113,7 @@ class Calls(Transport):
 
         *part_with_id* returns the part of a row that has its id. A page without new rows
         is the last; so is one with fewer than `PAGE_SIZE` rows, unless it is as long as
-        the page size that the server states. Its count of all rows is not used.
+        the page size that the server states. The server's total is not used.
         """
         seen_ids: set[int | None] = set()
         offset = 0

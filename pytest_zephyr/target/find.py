@@ -210,7 +210,7 @@ class Finder:
     def _where_is(
         self, phase: int, cycles: Sequence[entities.Cycle], subject: str = "It"
     ) -> str:
-        """Say where a *phase* really is, and what to set; *subject* is how to call it."""
+        """Say where a *phase* really is, and what to set; *subject* names it there."""
         release = ""
         if not phases_with_id(phase, cycles):
             try:
