@@ -80,7 +80,7 @@ def files_to_send(
             for file in node.evidence.files
         ]
         is_incomplete = execution.id in notes_incomplete
-        # A result without notes has none that were cut.
+        # A result without notes has none that were cut, but it may have steps.
         if is_incomplete or result.notes is not None:
             rows += _full_notes(change, always=is_incomplete)
         for row in rows:
@@ -91,7 +91,7 @@ def files_to_send(
 def _full_notes(change: Change, *, always: bool) -> list[FileToSend]:
     """Return a list with a file that has the full text of the notes of *change*.
 
-    The list is empty if that text is, or if no notes were cut and *always* is false.
+    The list is empty if that text is, or if they were not cut and *always* is false.
     """
     result, execution = change.result, change.execution
 
@@ -105,7 +105,7 @@ def _full_notes(change: Change, *, always: bool) -> list[FileToSend]:
     digest = hashlib.sha256(content).hexdigest()
     file = File(NOTES_FILE, "text/plain", digest, len(content))
     nodeid = result.nodes[0].nodeid
-    # There may be many such texts, so each is built again when it is sent.
+    # There may be many such texts, so none is kept: it is built again when it is sent.
     return [FileToSend(execution.id, file, nodeid, execution.attachments, text)]
 
 
@@ -148,7 +148,7 @@ class AttachmentWriter(BatchWriter[FileToSend]):
         self._files = [each for each in files if each.key not in memory.attached]
         evidence.files_before += len(files) - len(self._files)
         evidence.files_pending = len(self._files)
-        # Files that this or an earlier push has sent, even if there is no receipt.
+        # Files that this or an earlier push may have attached, even without a receipt.
         self._attaching: set[ledger.AttachmentKey] = set(memory.attaching)
         self._digests: dict[str, str] = {"": ""}
         self._names: dict[ledger.AttachmentKey, ledger.Naming] = dict(memory.attaching)
@@ -184,7 +184,7 @@ class AttachmentWriter(BatchWriter[FileToSend]):
             if any(
                 row.existing_files != 0 or row.key in self._attaching for row in rows
             ):
-                # On a server that cannot list them, every file is sent.
+                # If the server cannot list attachments, every file is sent.
                 with suppress(errors.ZephyrNotFound):
                     self._evidence.files_before += self._note_attached(rows)
 
@@ -266,7 +266,7 @@ class AttachmentWriter(BatchWriter[FileToSend]):
         return rows
 
     def _note_attached(self, files: Sequence[FileToSend]) -> int:
-        """Note those of *files* that their executions have, and return their number."""
+        """Note those of *files* that the executions have; return how many these are."""
         attached = []
         for execution, group in groupby(files, lambda row: row.execution):
             listed = self._client.attachments(execution)

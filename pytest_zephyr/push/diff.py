@@ -33,10 +33,11 @@ _LATE_AFTER_MS = 60_000
 class DiffRules:
     """How to decide between a result and what its execution has.
 
-    *ended* says when sessions ended, by name, and *incomplete* names those of which some
-    test files could not be collected. *now* is the time of the server; times are in
-    milliseconds of its clock. With *force* a result replaces whatever the server has.
-    *notes_limit* is the maximum length of notes, in characters.
+    *ended* says when sessions ended, by name, and *incomplete* names the sessions that
+    could not collect some test files. *now* is the current time. Times are in
+    milliseconds since the epoch, by the server's clock. With *force* newer results, and
+    those of other jobs, are replaced, too. *notes_limit* is the maximum length of notes,
+    in characters.
     """
 
     ended: Mapping[str, int]
@@ -104,14 +105,17 @@ class Refusal:
 class Changes:
     """What becomes of the results of a push; each of them is in one list.
 
-    *not_compared* are those of a push that has not read the executions. *writes* are still
-    to be written, and *missing* have no execution. *reported* were written by this push, or
-    by an earlier one that noted no receipt; *reported_before* were delivered earlier.
-    *refused* cannot be delivered. The others are not to be written: *skipped* have no
-    status to send, or an unknown test case that is ignored; *older* are those for which
-    the server has a newer result, *overruled* those for which another job of the run
-    has a worse one, or a later attempt has one. *scheduled_twice* maps a test case with
-    several executions to the execution that is used.
+    - *not_compared*: the push has not read the executions.
+    - *writes*: still to be written.
+    - *missing*: the test case has no execution.
+    - *reported*: written by this push, or by an earlier one that noted no receipt.
+    - *reported_before*: delivered earlier.
+    - *skipped*: there is no status to send, or the test case is unknown and ignored.
+    - *older*: not written, because the server has a newer result.
+    - *overruled*: not written, because other jobs or later attempts decide the status.
+    - *refused*: cannot be delivered.
+
+    *scheduled_twice* maps a test case with several executions to the one that is used.
     """
 
     not_compared: list[CaseResult] = field(default_factory=list)
@@ -144,11 +148,11 @@ def compute(
 ) -> Changes:
     """Compare *results* with *executions* and return what becomes of the results.
 
-    *place* names the phase in messages. *receipts* holds the executions that have one,
-    each with the digest of its result. *unanswered* has the executions whose last
-    write got no answer, each with the stamp that it had before the write. Without
-    `rules.force` no newer result of another run is replaced: one whose tag says that it
-    is newer, or whose date is newer than a result that is sent late.
+    *place* names the phase in messages. *receipts* holds the executions with a receipt,
+    each with the digest of the result. *unanswered* has the executions whose last write
+    got no answer, each with the stamp that it had before the write. Without `rules.force`
+    no newer result of another run is replaced. A result is newer if its tag says so, or,
+    compared with one that is sent late, if its date does.
     """
     index = ExecutionIndex(executions)
     changes = Changes()
@@ -183,7 +187,7 @@ def compute(
                 execution.executed_on == result.at
                 and execution.status_id == result.status.id
             ):
-                # If a copy of the journal was sent, only that one has a receipt.
+                # Perhaps a copy of the journal was sent, and only the copy has a receipt.
                 changes.reported_before.append(Change(result, execution))
             elif change.overruled_by:
                 changes.overruled.append(change)
@@ -197,10 +201,10 @@ def compute(
 def decide(
     result: CaseResult, execution: Execution, rules: DiffRules, *, written: bool = False
 ) -> Change | None:
-    """Return how *result* changes *execution*, `None` if later attempts replace it.
+    """Return how *result* changes *execution*, `None` if later attempts replace *result*.
 
-    *written* says that *result* was written just now, so that the tag of the execution
-    counts whatever its status is.
+    *written* says that *result* was written just now. Then the tag of *execution* counts,
+    whatever status the execution has.
     """
     assert result.status is not None
     if not execution.notes and result.notes is None and result.status.id == PASS:
@@ -236,8 +240,8 @@ def decide(
 def _tag_of_run(result: CaseResult, execution: Execution, *, written: bool) -> tags.Tag:
     """Return the tag that the run of *result* wrote on *execution*, or an empty one.
 
-    If somebody has changed the status since, the tag no longer counts, unless the result
-    was *written* just now.
+    If the status is not as severe as the tag says, somebody has changed it. Then the tag
+    no longer counts, unless the result was *written* just now.
     """
     tag = tags.find(execution.notes)
     if tag is not None and tag.run_digest == result.run_digest:
@@ -259,6 +263,7 @@ def _change_to_write(
         # Notes about an earlier result must not stay with this one.
         notes = one_line_notes(result.nodes, result.outcome)
     if notes is None and not passed and len(without_tag) + len(tag) < notes_limit:
+        # Notes that people wrote stay, and the tag comes after them.
         notes = without_tag
     if notes is None and without_tag != execution.notes:
         # The tag of another result must not stay.
@@ -285,10 +290,10 @@ def _is_newer(execution: Execution, result: CaseResult, rules: DiffRules) -> boo
 def by_visible_id(
     nodes: Iterable[NodeResult], executions: Iterable[Execution]
 ) -> list[NodeResult]:
-    """Return *nodes* with each Alt ID of exactly one test case replaced by its id.
+    """Return *nodes* with ids instead of the Alt IDs that just one test case has.
 
-    Tests that name a test case by id, and those that name it by Alt ID, then share one
-    result.
+    Tests that name a test case by id then share one result with tests that name it by
+    Alt ID.
     """
     nodes = list(nodes)
     if not any(isinstance(case, str) for node in nodes for case in node.cases):
@@ -310,9 +315,10 @@ def by_visible_id(
 
 
 def was_written(change: Change, stamp_before: str) -> bool:
-    """Return whether the execution has *change*, and another stamp than *stamp_before*.
+    """Return whether the execution of *change* looks as if *change* was written.
 
-    A stamp that is not reliable is ignored: it may not have changed.
+    The execution must have another stamp than *stamp_before*, unless its stamps are not
+    reliable: then a write need not change the stamp.
     """
     execution = change.execution
     if execution.status_id != change.status_id:

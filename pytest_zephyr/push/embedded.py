@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 #: The port on which `pytest-zephyr sandbox` listens by default.
 DEFAULT_PORT = 8765
 
-#: The names for the places of the target that the settings do not name.
+#: The names of those places of the target that the settings leave out.
 _DEFAULT_TARGET = {
     "project": "Sandbox",
     "release": "Release 1",
@@ -46,8 +46,8 @@ def start_if_sandbox(
     """Yield *settings*; for the URL `sandbox`, start a server and yield settings for it.
 
     The server runs until the block ends, with a database in the journal directory.
-    Missing places of the target are created, and the test cases of *nodes* are
-    scheduled in its phase.
+    Missing places of the target are created. The test cases of *nodes* are scheduled in
+    its phase, and created first if they do not exist.
     """
     if settings.url != SANDBOX:
         yield settings
@@ -56,17 +56,17 @@ def start_if_sandbox(
     database = settings.journal / SANDBOX_DATABASE
     make_directory(database.parent)
     with start(database, "Rename it to have a new one created.") as sandbox:
-        places = {name: _place(settings, name) for name in _DEFAULT_TARGET}
+        places = {kind: _place(settings, kind) for kind in _DEFAULT_TARGET}
         ids = sandbox.store.ensure_target(**places)
-        known = dict.fromkeys(case for node in nodes for case in node.cases)
+        cases = dict.fromkeys(case for node in nodes for case in node.cases)
         sandbox.store.schedule_all(
             ids[-1],
-            [case for case in known if isinstance(case, int)],
-            [case for case in known if isinstance(case, str)],
+            [case for case in cases if isinstance(case, int)],
+            [case for case in cases if isinstance(case, str)],
         )
         refs: dict[str, Any] = {
-            name: Ref(number, str(places[name]))
-            for name, number in zip(_DEFAULT_TARGET, ids, strict=True)
+            kind: Ref(number, str(places[kind]))
+            for kind, number in zip(_DEFAULT_TARGET, ids, strict=True)
         }
         yield replace(
             settings,
@@ -80,7 +80,8 @@ def start_if_sandbox(
 def start(database: Path, advice: str, port: int = 0) -> Sandbox:
     """Start the embedded server.
 
-    Raises SettingsError, with *advice* if *database* cannot be used.
+    Raises SettingsError if *database* cannot be used, with *advice* for the user, or if
+    the *port* is taken.
     """
     from pytest_zephyr.sandbox import Sandbox
 
@@ -95,9 +96,9 @@ def start(database: Path, advice: str, port: int = 0) -> Sandbox:
         raise SettingsError(message) from error
 
 
-def _place(settings: Settings, name: str) -> int | str:
-    """Return the id or the name of a place of the target, such as `release`."""
-    ref: Ref | None = getattr(settings, name)
+def _place(settings: Settings, kind: str) -> int | str:
+    """Return the id or the name of a place; *kind* is its field of `Settings`."""
+    ref: Ref | None = getattr(settings, kind)
     if ref is None:
-        return _DEFAULT_TARGET[name]
+        return _DEFAULT_TARGET[kind]
     return ref.id if ref.id is not None else str(ref.name)

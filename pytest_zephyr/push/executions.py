@@ -1,4 +1,4 @@
-"""Write results to executions in batches, and read back those whose write got no answer."""
+"""Write results to executions in batches, and read back those that no answer confirms."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ class ResultWriter(BatchWriter[diff.Change]):
         return replace(decided, notes=change.notes)
 
     def _note_written(self, confirmed: Sequence[diff.Change]) -> None:
-        """Note that the server has the *confirmed* changes."""
+        """Note that the server has the *confirmed* changes, or what overrules them."""
         if not confirmed:
             return
         reported = [each for each in confirmed if not each.overruled_by]
@@ -189,8 +189,8 @@ class ResultWriter(BatchWriter[diff.Change]):
         self._forget_overruled(rows)
         self._changes.refused += [diff.Refusal(each.result, reason) for each in rows]
 
-    def _forget_overruled(self, decided: Sequence[diff.Change]) -> None:
-        for change in decided:
+    def _forget_overruled(self, changes: Sequence[diff.Change]) -> None:
+        for change in changes:
             self._overruled.pop(change.execution.id, None)
 
 

@@ -1,4 +1,4 @@
-"""Find what is missing before results can be written, and create what is allowed."""
+"""Find what the server lacks for the results, and create what the settings allow."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pytest_zephyr.text import format_case
 from pytest_zephyr.text import plural
 
 
-#: Milliseconds after the creation of a phase in which other jobs may be filling it.
+#: For how many milliseconds after a phase was created other jobs may be filling it.
 _MAX_FILLING_MS = 15 * 60 * 1000
 
 
@@ -72,7 +72,7 @@ class MissingCreator:
                 self._client, release.id, new_cases, creations
             )
             self._case_creator.find()
-            # Test cases that an earlier push has created are only added to the phase.
+            # New test cases that exist by now are only added to the phase.
             with_execution = {each.case for each in snapshot.executions}
             by_case = {each.case: each for each in creations.placements.values()}
             creations.additions += [
@@ -102,7 +102,10 @@ class MissingCreator:
         return node
 
     def _classify(self, result: CaseResult) -> None:
-        """Note that a test case is to be added, or why its *result* is refused."""
+        """Note that the test case of *result* is to be added, or why *result* is refused.
+
+        If unknown test cases are ignored, note that *result* is skipped.
+        """
         lookup, case = self._snapshot.lookup, result.case
         settings = [self._planner.settings_of(node) for node in result.nodes]
         may_create = any(each.may_create("execution") for each in settings)
@@ -163,7 +166,7 @@ class MissingCreator:
             creations.created.append(plural(count, "test case"))
 
     def _is_young(self, phase: Phase) -> bool:
-        """Return whether another job of the run may have created *phase* just now."""
+        """Return whether *phase* is new, and another job may have created it."""
         is_named = self._settings.phase is not None and self._settings.phase.id is None
         is_made_by_jobs = is_named and self._settings.may_create("phase")
         return is_made_by_jobs and now_ms() - (phase.created or 0) < _MAX_FILLING_MS

@@ -1,4 +1,4 @@
-"""Plan the results of each session by the settings in its journal."""
+"""Plan the results of a run; each session has its own settings."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from pytest_zephyr.results.records import NodeResult
 class Planner:
     """Plans the results of the sessions that *sessions_to_send* names.
 
-    *by_session* has settings that differ from *main*, by the names of sessions.
-    *widest_settings* are those of *main*, except that they create whatever any of the
-    sessions may create.
+    *by_session* maps the names of sessions to their settings; *main* is for the others.
+    *widest_settings* are *main*, except that they create whatever any of the sessions
+    may create.
     """
 
     def __init__(
@@ -53,9 +53,9 @@ class Planner:
         return self._rules.get(node.origin.session, self._main_rules)
 
     def plan(self, nodes: Iterable[NodeResult]) -> Plan:
-        """Return the plan for *nodes*, with only the results of the sessions to send.
+        """Return the plan for *nodes*, without what comes only from other sessions.
 
-        It is built again only if *nodes* or the statuses have changed.
+        The plan is built again only if *nodes* or the statuses have changed.
         """
         nodes = list(nodes)
         inputs = (nodes, self._main_rules, self._rules)
@@ -73,6 +73,6 @@ class Planner:
         return self._plan
 
     def with_invalid_marker(self, nodes: Iterable[NodeResult]) -> list[NodeResult]:
-        """Return the tests of the sessions to send that have an invalid marker."""
+        """Return those of *nodes*, from the sessions to send, with an invalid marker."""
         sent = self._sessions_to_send
         return [each for each in nodes if each.invalid and each.origin.session in sent]

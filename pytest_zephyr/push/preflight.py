@@ -25,8 +25,8 @@ from pytest_zephyr.target.snapshot import read_user_and_statuses
 from pytest_zephyr.target.snapshot import Snapshot
 
 
-#: The most ids to look up before the tests, unless an unknown one ends the session. The
-#: push looks up the rest.
+#: The most test cases that `Preflight.look_up` looks up, unless an unknown one ends the
+#: session. The push looks up the rest.
 _MAX_LOOKED_UP = 1000
 
 
@@ -44,7 +44,8 @@ class Preflight:
 
     A check or a look-up takes at most *seconds*. *problems* are mistakes that the user has
     to fix, *remarks* are not. *unreachable* says why the server could not be checked, if
-    it could not. *snapshot* is what was read, so that the push need not read it again.
+    it could not; with `only_planned` this is a problem instead. *snapshot* is what was
+    read, so that the push need not read it again.
     """
 
     def __init__(self, settings: Settings, seconds: float) -> None:
@@ -101,7 +102,7 @@ class Preflight:
             self.unreachable = ""
 
     def _check_target(self, client: Client, snapshot: Snapshot) -> None:
-        """Read target, executions and, with `only_planned`, the phase's test cases."""
+        """Read target, executions and, with `only_planned`, the test cases in the phase."""
         settings = self._settings
         try:
             target = snapshot.read_target(client, settings)
@@ -115,7 +116,7 @@ class Preflight:
         except errors.TargetNotFound as error:
             self.problems.append(str(error))
         if settings.only_planned and snapshot.in_phase is None:
-            # A phase that does not exist has no test cases.
+            # A phase that was not found, or is still to be created, has no test cases.
             snapshot.in_phase = {}
             self.remarks.append(
                 "only tests of planned test cases run, and there are none."
@@ -181,7 +182,7 @@ class Preflight:
 
 @contextmanager
 def check_server(settings: Settings, seconds: float) -> Iterator[Preflight]:
-    """Check login, statuses and target; with `only_planned` read its test cases, too.
+    """Check login, statuses and target; with `only_planned` read test cases, too.
 
     The embedded server is checked only with `only_planned`. The check takes at most
     *seconds*, as does each look-up. The client stays open in the block. Errors of the

@@ -86,7 +86,7 @@ def describe_problems(
 
 
 def _about_refusals(refused: Sequence[diff.Refusal]) -> list[Line]:
-    """Return a line for each reason; those that are final come last, then advice."""
+    """Return lines for the first reasons, final ones last, with advice about these."""
     lines = []
     for reason, alike in _by_reason(sorted(refused, key=lambda each: each.final)):
         level: Level = "error" if any(each.serious for each in alike) else "warning"
@@ -150,7 +150,7 @@ def _by_reason(problems: Iterable[_Problem]) -> Iterable[tuple[str, list[_Proble
 
 
 def _about_evidence(values: Sequence[UndeliveredEvidence], what: str) -> list[Line]:
-    """Return a line for each reason, with its first value and a count of the others."""
+    """Return lines for the first reasons, each with one of its values and a count."""
     lines = []
     for reason, alike in _by_reason(values):
         more = f" and {len(alike) - 1} more" if len(alike) > 1 else ""
@@ -161,12 +161,12 @@ def _about_evidence(values: Sequence[UndeliveredEvidence], what: str) -> list[Li
 
 
 def _name_tests(refusals: list[diff.Refusal]) -> str:
-    """Name the test cases of *refusals*, unless the reason does, and the first test."""
+    """Name the test cases of *refusals*, unless the reason has done so, and the first test."""
     first = refusals[0].result
-    tests = first.nodes[0].title
+    test = first.nodes[0].title
     if len(refusals) == 1:
         if refusals[0].code in _CODES_WITH_CASE:
-            return f"({tests})"
-        return f"(test case {format_case(first.case)}, {tests})"
+            return f"({test})"
+        return f"(test case {format_case(first.case)}, {test})"
     names = first_few(format_case(each.result.case) for each in refusals)
-    return f"({len(refusals)} test cases: {names}; first in {tests})"
+    return f"({len(refusals)} test cases: {names}; first in {test})"

@@ -29,7 +29,7 @@ from pytest_zephyr.text import short_digest
 _MARKUP = re.compile(r"<[^<>]*>")
 
 
-#: The ids of statuses by the outcome of a step; other outcomes mean: not executed.
+#: The ids of statuses by the outcome of a step; steps with other outcomes are not sent.
 _STATUS_IDS = {"passed": PASS, "failed": FAIL}
 
 
@@ -80,7 +80,7 @@ def _severity(step: Step) -> int:
 def step_writes(execution: int, steps: dict[int, Step]) -> list[StepWrite]:
     """Return the rows for *steps*, which have their numbers as keys.
 
-    Steps that were not executed have no row.
+    Steps that neither passed nor failed have no row.
     """
     return [
         StepWrite(
@@ -210,7 +210,7 @@ class StepResultWriter(BatchWriter[StepWrite]):
     def note_attached(self) -> None:
         """Write a receipt for the steps of executions with incomplete notes.
 
-        There is none if a file with full notes was refused.
+        None is written if a file with full notes was refused.
         """
         refused = any(each.name == NOTES_FILE for each in self._evidence.refused)
         if self._done_once_attached and not refused:

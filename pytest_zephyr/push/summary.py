@@ -122,7 +122,7 @@ def details(delivery: Delivery) -> list[Line]:
 
 
 def preview(delivery: Delivery) -> list[Line]:
-    """Return a line about what a push would write, after a dry run; else no line."""
+    """Return a line about what a push would write; no line unless this was a dry run."""
     if not delivery.previewed:
         return []
     changes, creations = delivery.changes, delivery.creations
@@ -161,7 +161,7 @@ def _preview_of(result: CaseResult) -> str:
 
 
 def as_json(delivery: Delivery, merged: MergedResults) -> dict[str, object]:
-    """Return what became of the results in *merged*, for scripts."""
+    """Return what became of a run, for scripts; *merged* says which results count."""
     changes = delivery.changes
     return {
         "target": delivery.target.path if delivery.target else None,

@@ -41,10 +41,10 @@ def push(
     """Push the results in *merged* and return what became of them.
 
     Only results of the sessions in *sessions_to_send* are pushed; the others only help to
-    decide which result of a test case counts. *settings_by_session* has settings that
-    differ from *settings*, by the names of sessions. With *force*, results replace
-    whatever the server has. *snapshot* is what was already read from the server. With
-    ``zephyr_dry_run`` everything is read and nothing is written.
+    decide which result of a test case counts. *settings_by_session* maps the names of
+    sessions to their settings; *settings* are for the others. With *force*, newer results
+    and those of other jobs are replaced, too. *snapshot* is what was already read from
+    the server. With ``zephyr_dry_run`` everything is read and nothing is written.
 
     A ZephyrError or Ctrl-C is not raised: the returned delivery has it as its `error`.
     The receipts of what was written before are kept.

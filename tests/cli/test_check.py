@@ -17,6 +17,7 @@ from pytest_zephyr.target.find import find_target
 from tests.client.servers import settings_for
 
 
+#: Flags that name the places of the target, from the project to the phase.
 NAMES = (
     "--zephyr-project=Payments",
     "--zephyr-release=name:1.0",
@@ -27,9 +28,9 @@ NAMES = (
 
 @pytest.fixture
 def call(pytester, target_variables, run_command, monkeypatch):
-    """Return a function that calls the command; it returns exit code and output.
+    """Return a function that calls the command and returns its exit code and output.
 
-    The environment names the server and the token, but no phase.
+    The environment names the server and has the token, but names no phase.
     """
     monkeypatch.delenv("ZEPHYR_PHASE")
 
@@ -118,6 +119,7 @@ def test_a_wrong_cycle_fails_even_if_no_phase_is_set(call):
     code, text = call("check", NAMES[0], NAMES[1], "--zephyr-cycle=Nightley")
 
     assert code == 1
+    assert read_table(text)["cycle"][0] == "FAIL"
     assert "Did you mean 'Nightly'?" in read_table(text)["cycle"][1]
     assert read_table(text)["phase"][0] == "skipped"
 
@@ -129,10 +131,13 @@ def test_the_places_above_an_unset_phase_are_checked(call, target):
     assert read_table(text)["project"] == ("ok", f"Payments ({target.project})")
     assert read_table(text)["release"] == ("ok", f"1.0 ({target.release})")
     assert read_table(text)["cycle"] == ("ok", f"Nightly ({target.cycle})")
-    assert read_table(text)["phase"][1].startswith("no phase. Set zephyr_phase")
+    state, message = read_table(text)["phase"]
+    assert state == "FAIL"
+    assert message.startswith("no phase. Set zephyr_phase")
 
 
-#: Faults of the server, the step that fails, and its message, by name of the bad answer.
+#: For each bad answer: faults of the server (none if the test sets a wrong token), the
+#: step that fails, and a part of its message.
 BAD_ANSWERS = {
     "401": ([], "credential", "does not accept the token in ZEPHYR_TOKEN."),
     "403": (
@@ -208,14 +213,16 @@ def test_missing_settings_fail_their_step(call, monkeypatch):
     monkeypatch.delenv("ZEPHYR_TOKEN")
     code, text = call("check")
     assert code == 1
-    assert read_table(text)["credential"][1].startswith(
-        "no credential. Set ZEPHYR_TOKEN"
-    )
+    state, message = read_table(text)["credential"]
+    assert state == "FAIL"
+    assert message.startswith("no credential. Set ZEPHYR_TOKEN")
 
     monkeypatch.delenv("ZEPHYR_URL")
     code, text = call("check")
     assert code == 1
-    assert read_table(text)["address"][1].startswith("no server. Set zephyr_url")
+    state, message = read_table(text)["address"]
+    assert state == "FAIL"
+    assert message.startswith("no server. Set zephyr_url")
 
 
 def test_json_has_the_steps_and_the_problems(call, target):
@@ -305,7 +312,7 @@ def test_an_invalid_value_is_a_usage_error(call):
 # Lists
 
 
-#: What can be listed, and the flags that it needs.
+#: What can be listed, and the flags that each list needs.
 LISTS = {
     "projects": [],
     "releases": NAMES[:1],
@@ -373,14 +380,19 @@ def test_lists_show_which_statuses_are_inactive_and_which_phases_are_free_form(
     call, target
 ):
     target.sandbox.store.set_statuses([("1", "Pass", True), ("5", "Old", False)])
+    target.sandbox.store.add_phase(target.cycle, "Other", free_form=False)
     _, statuses = call("list", "statuses")
     _, phases = call("list", "phases", *NAMES[:3])
 
-    assert statuses.splitlines()[2].split() == ["5", "Old", "inactive"]
-    assert phases.split()[-1] == "free-form"
+    assert [line.split()[1:] for line in statuses.splitlines()[1:]] == [
+        ["Pass"], ["Old", "inactive"]
+    ]  # fmt: skip
+    assert [line.split()[1:] for line in phases.splitlines()[1:]] == [
+        ["Smoke", "free-form"], ["Other", "structured"]
+    ]  # fmt: skip
 
 
-def test_an_empty_list_is_a_message(call, target):
+def test_a_message_says_that_a_list_is_empty(call, target):
     release = target.sandbox.store.add_release(target.project, "2.0")
     code, text = call("list", "cycles", f"--zephyr-release={release}")
 
@@ -403,7 +415,7 @@ def test_the_version_is_printed(call):
 
 
 @pytest.mark.parametrize("name", ["sandbox", "journals"])
-def test_a_command_takes_only_the_flags_that_it_needs(call, name):
+def test_sandbox_and_journals_take_only_one_option_of_the_plugin(call, name):
     _, text = call(name, "--help")
 
     assert set(re.findall(r"--zephyr-([\w-]+)", text)) == {"journal"}

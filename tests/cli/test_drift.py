@@ -42,7 +42,7 @@ SUITE = """
 
 @pytest.fixture
 def suite(pytester, target, target_variables):
-    """Write the suite and return its directory; 101 to 106 and AUTH-1 are in the phase.
+    """Write `SUITE`, return its directory; 101 to 106 and AUTH-1 are in the phase.
 
     103 and 104 are marked as automated. 201 is only in the repository.
     """
@@ -55,7 +55,7 @@ def suite(pytester, target, target_variables):
 
 
 def automate(target: SandboxTarget, case: int, script: str) -> None:
-    """Mark a test case as automated, as a person would do in Zephyr."""
+    """Mark a test case as automated by *script*, as a person would do in Zephyr."""
     answer = requests.put(
         f"{target.sandbox.url}/flex/services/rest/v3/testcase",
         json={
@@ -119,7 +119,7 @@ def test_json_and_markdown_have_the_differences(suite, run_command):
 
 
 def test_the_tests_are_selected_by_arguments_of_pytest(suite, run_command):
-    """Without drift the exit code is 0."""
+    """With the mapping file there is no drift, so the exit code is 0."""
     (suite / "map.csv").write_text("test_m.TestCart.*,102,103,104,105,106\n")
     selected = ("-k", "planned or alt or pay")
     done = run_command("drift", "--zephyr-map=map.csv", "--", *selected)
@@ -130,7 +130,7 @@ def test_the_tests_are_selected_by_arguments_of_pytest(suite, run_command):
 
 
 def test_the_tests_are_taken_from_journals(suite, run_command, run_pytest):
-    """Without names, the latest run in the journal directory is read."""
+    """Without names, the latest run in the journal directory is read, else all named."""
     run_pytest("--zephyr", "--zephyr-push=never", "-k", "ignored")
     ran = run_pytest("--zephyr", "--zephyr-push=never", "-k", "planned or unmapped")
 
@@ -152,7 +152,7 @@ def test_the_tests_are_taken_from_journals(suite, run_command, run_pytest):
 def test_a_mapping_file_is_written_for_tests_without_a_test_case(
     suite, target, run_command, run_zephyr, name
 ):
-    """It can be used before all of its rows have test cases, and is not overwritten."""
+    """The file can be used before each row has a test case, and is not overwritten."""
     done = run_command("drift", "--write-map", name)
     path = suite / name
     text = path.read_text(encoding="utf-8")
@@ -188,12 +188,13 @@ def test_a_folder_is_compared_instead_of_the_phase(
     store.add_case(target.release, "Unscheduled", testcase_id=301)
     release = f"--zephyr-release={target.release}"
     repository = json.loads(run_command("drift", "--json", "--folder=/", release).out)
-    root = requests.get(
+    root_folder = requests.get(
         f"{target.sandbox.url}/flex/services/rest/v3/testcasetree/phases/{target.release}",
         headers={"Authorization": f"Bearer {target.sandbox.token}"},
         timeout=30,
     ).json()[0]["name"]
-    folder = json.loads(run_command("drift", "--json", f"--folder={root}", release).out)
+    flag = f"--folder={root_folder}"
+    folder = json.loads(run_command("drift", "--json", flag, release).out)
 
     for document in (repository, folder):
         assert 301 in [each["case"] for each in document["untested"]]

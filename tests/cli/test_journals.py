@@ -45,7 +45,7 @@ def test_a_waiting_journal_is_listed_with_the_command_that_sends_it(
 
 
 def test_a_journal_with_a_dot_in_its_name_is_listed(run_command, journal):
-    """The file of a worker also has one, but belongs to the journal beside it."""
+    """A dot alone does not make it a file of a worker, such as ``first.gw0.jsonl``."""
     journal.rename(journal.with_name("first.copy.jsonl"))
 
     assert read_states(run_command("journals").out) == ["waiting"]
@@ -72,7 +72,7 @@ def test_a_dry_run_and_a_file_that_cannot_be_read_are_told_apart(
     assert "is not a journal: its first line is not a header." in listed
 
 
-def test_a_missing_directory_of_journals_is_a_message(run_command, pytester):
+def test_a_message_says_that_there_are_no_journals(run_command, pytester):
     ran = run_command("journals")
 
     assert (ran.ret, ran.out) == (0, "no journals in .zephyr\n")
@@ -108,7 +108,7 @@ def test_nothing_is_discarded_if_one_of_the_journals_does_not_exist(
 
 
 def test_a_journal_that_cannot_be_removed_is_reported(run_command, journal):
-    """A directory has the name of the file of a worker, so it cannot be unlinked."""
+    """One of its files cannot be unlinked, because it is a directory."""
     part = journal.with_suffix(".gw0.jsonl")
     part.mkdir()
     ran = run_command("journals", "--discard", journal)

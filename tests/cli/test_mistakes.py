@@ -36,7 +36,7 @@ def check(
 ) -> Callable[..., str]:
     """Write an ini file that names the phase; return a function that calls `check`.
 
-    The function returns the details of the step that failed.
+    The function returns the message of the only step that failed.
     """
     monkeypatch.delenv("ZEPHYR_PHASE")
     (pytester.path / "pytest.ini").write_text(INI)
@@ -188,7 +188,7 @@ def test_a_marker_without_an_id(run_pytest, pytester):
     ) in printed
 
 
-def test_no_network(check, monkeypatch):
+def test_a_host_name_that_cannot_be_resolved(check, monkeypatch):
     monkeypatch.setenv("ZEPHYR_URL", "https://no-such-host.invalid")
 
     assert check() == (
@@ -199,7 +199,7 @@ def test_no_network(check, monkeypatch):
 
 
 def test_a_port_where_nobody_listens(check, monkeypatch):
-    """On this machine, the message says how to start the embedded server there."""
+    """If it is a port of this machine, the message says how to start a server there."""
     port = unused_port()
     monkeypatch.setenv("ZEPHYR_URL", f"http://127.0.0.1:{port}")
     printed = check()

@@ -28,7 +28,7 @@ def test_it(zephyr):
 
 @pytest.fixture
 def push(pytester, target_variables, run_command):
-    """Return a function that calls the command; it returns exit code and output."""
+    """Return a function that calls the command and returns its exit code and output."""
 
     def call(*args: object) -> tuple[int, str]:
         ran = run_command("push", *args)
@@ -137,7 +137,7 @@ def test_a_dry_run_prints_what_would_be_written(push, journal, target):
         pytest.param("zephyr.comment('slow')", [], id="only a comment"),
     ],
 )
-def test_a_dry_run_counts_attachments_and_steps_if_there_are_any(
+def test_a_dry_run_counts_attachments_and_steps_only_if_there_are_any(
     pytester, push, run_zephyr, target, body, expected
 ):
     pytester.makepyfile(ONE_TEST.format(case=101, body=body))
@@ -467,7 +467,7 @@ def test_a_console_of_another_encoding_does_not_end_a_push(
 
 
 def test_other_journals_are_sent_if_one_has_invalid_options(push, journal, target):
-    """The header of the first journal was edited."""
+    """The first journal is a copy of the other, with an invalid option in its header."""
     damaged = journal.with_name("0000-damaged.jsonl")
     text = journal.read_text(encoding="utf-8")
     header = {
@@ -501,7 +501,7 @@ def test_a_credential_in_an_invalid_option_is_not_shown(push, journal, flags):
 def test_a_password_of_the_proxy_in_an_option_is_not_shown(
     push, journal, monkeypatch, flags
 ):
-    """An option sets the proxy; its password is also in the header of the journal."""
+    """A flag sets the proxy, and the header of the journal happens to have its password."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     proxy = "http://user:pr0xy-s3cret@proxy.example:3128"
     edited = copy_with_options(journal, status_map="failed=pr0xy-s3cret")
@@ -552,7 +552,7 @@ def test_files_that_were_not_sent_are_sent_by_the_next_push(
 
 @pytest.fixture
 def other_server(start_server):
-    """Start a server that only an edited header names."""
+    """Return a server whose address only an edited header names."""
     return start_server(lambda _request: answer({"id": 1}))
 
 
@@ -685,7 +685,7 @@ def test_the_printed_command_replaces_typos_that_were_fixed_since_the_run(
 def test_a_placeholder_in_a_current_name_has_the_build_of_the_journal(
     pytester, run_zephyr, push, run_shown_command, target, monkeypatch
 ):
-    """The push prints only names that then differ from those of the journal."""
+    """Names that do not differ from those of the journal, when filled in, are left out."""
     monkeypatch.delenv("ZEPHYR_PHASE")
     monkeypatch.setenv("ZEPHYR_BUILD", "1")
     names = "[pytest]\nzephyr_project = Payments\nzephyr_release = name:1.0\n"
