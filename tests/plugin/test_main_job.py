@@ -62,12 +62,13 @@ def test_each_outcome_has_its_default_status(run_zephyr, target):
 
 @pytest.mark.usefixtures("suite")
 def test_notes_have_the_failure_text(run_zephyr, target):
-    """An expected failure has its reason instead, and a pass gets no notes."""
+    """An expected failure has its reason instead. An ordinary pass gets no notes."""
     run_zephyr()
 
     assert "one is not two" in target.execution(102).comment
     assert "no database" in target.execution(103).comment
     assert "BUG-1" in target.execution(105).comment
+    assert "assert False" not in target.execution(105).comment
     assert not target.execution(101).comment
 
 
@@ -84,7 +85,7 @@ def test_notes_have_the_failure_text(run_zephyr, target):
 def test_comment_option_decides_which_notes_are_written(
     run_zephyr, target, choice, noted
 ):
-    """With a status other than Pass, notes always have the line that names the run."""
+    """Any status but Pass has the line that names the run, even without other notes."""
     run_zephyr(f"--zephyr-comment={choice}")
 
     notes = {c: target.execution(c).comment or "" for c in range(101, 107)}
@@ -272,9 +273,7 @@ def test_second_run_writes_again_and_replaces_the_old_notes(
     assert target.execution(101).result_count == 2
 
 
-def test_notes_of_a_node_id_with_two_lines_are_replaced_by_a_pass(
-    pytester, run_zephyr, target
-):
+def test_pass_replaces_notes_with_a_node_id_of_two_lines(pytester, run_zephyr, target):
     body = """
         import pytest
 
@@ -324,7 +323,7 @@ def test_duration_and_time_of_execution_are_sent(pytester, run_zephyr, target):
     ],
     ids=["green", "none"],
 )
-def test_first_line_is_green_if_all_results_were_reported(
+def test_first_line_of_the_summary_is_green_if_all_results_were_reported(
     pytester, run_zephyr, body, colour, first_line
 ):
     """The line has no colour if there was nothing to report."""

@@ -1,4 +1,4 @@
-"""``--zephyr-map``: a file names the test cases of tests without a marker."""
+"""``--zephyr-map``: a file names the test cases of tests whose markers name none."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_push_needs_no_map(suite, target, run_zephyr, run_command):
     assert statuses(target) == EXPECTED_STATUSES
 
 
-def test_path_in_an_ini_file_is_relative_to_the_file(
+def test_path_in_an_ini_file_is_relative_to_that_file(
     suite, target, run_zephyr, pytester, monkeypatch
 ):
     (suite / "map.csv").write_text(MAP, encoding="utf-8")
@@ -160,7 +160,7 @@ def test_alt_ids_of_the_map_are_looked_up(suite, target, run_zephyr):
 def test_map_is_not_used_for_ignored_tests_invalid_markers_and_cases_of_a_hook(
     pytester, target, run_zephyr
 ):
-    """A marker without a test case does not replace the mapping file."""
+    """It is used for a test whose marker only has a comment."""
     pytester.makeconftest(
         """
         def pytest_zephyr_cases(item):
@@ -209,7 +209,9 @@ def test_no_test_case_is_created_for_a_mapped_test(
     assert any("testcase" in write for write in target.writes)
 
 
-def test_only_planned_runs_mapped_tests(suite, run_zephyr):
+def test_only_planned_runs_tests_that_are_mapped_to_planned_test_cases(
+    suite, run_zephyr
+):
     (suite / "map.csv").write_text("*::test_passes,101\n*::test_pay,999\n")
     ran = run_zephyr("--zephyr-map=map.csv", "--zephyr-only-planned")
 
@@ -217,7 +219,8 @@ def test_only_planned_runs_mapped_tests(suite, run_zephyr):
     assert "match no test" not in ran.text
 
 
-def test_rows_of_deselected_tests_are_not_named(suite, pytester, run_zephyr):
+def test_rows_of_tests_that_are_not_selected_are_not_named(suite, pytester, run_zephyr):
+    """Nor are rows for a file or directory in which no test was collected."""
     pytester.makepyfile(test_other="def test_a(): pass")
     pytester.mkdir("more")
     (suite / "map.csv").write_text(
@@ -233,7 +236,9 @@ def test_rows_of_deselected_tests_are_not_named(suite, pytester, run_zephyr):
         assert "match no test" not in ran.text
 
 
-def test_a_secret_parameter_is_not_shown_with_its_rows(pytester, target, run_zephyr):
+def test_message_about_two_rows_hides_the_value_of_a_secret_parameter(
+    pytester, target, run_zephyr
+):
     pytester.makepyfile(
         test_m="""
         import pytest

@@ -13,7 +13,7 @@ from tests.conftest import without_tag
 def collect_cases(pytester, run_pytest, monkeypatch):
     """Return a function that runs a suite without a server.
 
-    It returns the test cases of each test by the name of the test.
+    The function returns the test cases of each test, by node id without the file.
     """
     monkeypatch.setenv("ZEPHYR_PUSH", "never")
 
@@ -211,7 +211,9 @@ def test_by_id_may_have_any_letters(collect_cases):
     assert list(found.values()) == [[7], [8], [9]]
 
 
-def test_by_id_without_the_parameter_is_a_warning(pytester, run_pytest, monkeypatch):
+def test_by_id_that_lacks_the_id_of_a_parameter_is_a_warning(
+    pytester, run_pytest, monkeypatch
+):
     monkeypatch.setenv("ZEPHYR_PUSH", "never")
     pytester.makepyfile(
         """
@@ -284,7 +286,7 @@ def test_marker_added_while_collecting_counts(pytester, collect_cases):
 def test_marker_without_test_cases_adds_to_the_marker_of_the_next_level(
     pytester, run_zephyr, target
 ):
-    """It gives a warning if no level names a test case, as do values of a wrong type."""
+    """If no level names a test case, that is a warning; so are values of a wrong type."""
     pytester.makepyfile(
         """
         import pytest

@@ -1,4 +1,4 @@
-"""Placeholders in names are filled in when the run starts; the journal has the result."""
+"""Placeholders in names are filled in before the journal of the session is begun."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import pytest
 
 @pytest.fixture
 def fill_cycle(pytester, run_pytest, monkeypatch):
-    """Return a function that runs a test, for results in a cycle with a given name.
+    """Return a function that runs a test, with *name* as the name of the cycle.
 
-    It returns the name in the journal, or what pytest printed if it refused the name.
+    The function returns the name in the journal, or what pytest printed if the name was
+    refused.
     """
     monkeypatch.setenv("ZEPHYR_PUSH", "never")
     pytester.makepyfile("def test_a(): pass")
@@ -31,6 +32,8 @@ def fill_cycle(pytester, run_pytest, monkeypatch):
     return run
 
 
+#: Variables that CI services set for build 12 and run 7-2, on branch main with commit
+#: c0ffee.
 SERVICES = {
     "GitHub Actions": {
         "GITHUB_RUN_ID": "7-2", "GITHUB_RUN_ATTEMPT": "2", "GITHUB_RUN_NUMBER": "12",

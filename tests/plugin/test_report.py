@@ -186,7 +186,7 @@ def test_report_with_a_wrong_name_is_a_usage_error(run_zephyr, name, message):
 
 
 @pytest.mark.usefixtures("suite")
-def test_push_reports_all_runs_in_one_file(run_zephyr, pytester, run_command):
+def test_push_writes_one_report_file_for_all_runs(run_zephyr, pytester, run_command):
     for _ in range(2):
         run_zephyr("--zephyr-push=never")
     done = run_command("push", "--zephyr-report", "r.json")

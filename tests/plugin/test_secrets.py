@@ -1,6 +1,6 @@
 """The plugin prints no secret, writes none to a file and sends none in a result.
 
-Secrets are credentials and the values of secret parameters, such as ``password``.
+Secrets are credentials, and the values of parameters with names such as ``password``.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ CONFTEST = """
     logging.basicConfig(filename="own.log", level=logging.DEBUG, force=True)
 """
 
-#: Tests whose names, failures, reasons and attached texts hold credentials.
+#: Tests with secrets in names, failures, reasons, steps, output and attached texts.
 LEAK = """
     import os
     import pytest
@@ -119,7 +119,11 @@ def echoing_server(start_server):
 
 @pytest.fixture
 def secrets(target, monkeypatch, pytester, proxy, request):
-    """Set the variables for a login and a proxy; return their secrets in all forms."""
+    """Set the variables for a proxy and for the login that the parameter names.
+
+    Returns the token and the passwords, the latter also as Basic authentication sends
+    them.
+    """
     store = target.sandbox.store
     login = request.param
     monkeypatch.setenv("TMPDIR", str(pytester.mkdir("tmp")))
@@ -168,7 +172,7 @@ def test_run_writes_no_credential(
         assert target.statuses()[102] == "2"
     else:
         assert "answered 400 to" in text
-    # Only the sender speaks HTTP.
+    # The test process has logged no connection: only the sender speaks HTTP.
     assert "Starting new HTTP connection" not in text + (
         pytester.path / "own.log"
     ).read_text(encoding="utf-8")
@@ -248,10 +252,11 @@ def test_cut_texts_have_no_part_of_a_credential(pytester, run_zephyr, target):
 
     assert files_with(ran.path / ".zephyr", parts) == []
     assert [each for each in parts if each in ran.text] == []
-    assert target.execution(105).attachments
-    comments = " ".join(target.execution(case).comment for case in range(101, 105))
+    names = [name for name, _, _ in target.execution(105).attachments]
+    assert names
+    comments = " ".join(target.execution(case).comment for case in range(101, 106))
     assert "&lt;hidden&gt;" in comments
-    assert [each for each in parts if each in comments] == []
+    assert [each for each in parts if each in comments + " ".join(names)] == []
 
 
 def test_internal_error_shows_no_credential(pytester, run_zephyr, target, monkeypatch):
@@ -296,7 +301,7 @@ def test_the_command_refuses_a_credential_without_showing_it(capsys, name, joine
     assert "s3cr3t" not in printed.out + printed.err
 
 
-#: Tests with secrets in their node ids; pytest-xdist appends the group of `test_a`.
+#: Tests with secrets in their node ids, to which pytest-xdist can add the group ``db``.
 SECRETS_IN_NODE_IDS = """
     import os, pytest
 
@@ -383,7 +388,7 @@ SECRETS_IN_TEXTS = r"""
 def test_values_of_secret_parameters_are_hidden_in_texts(
     pytester, run_zephyr, target, args
 ):
-    """They may be in other values, in steps and in reasons; ordinary words are shown."""
+    """They may be inside a tuple or dict. True and parts of words are not hidden."""
     pytester.makepyfile(SECRETS_IN_TEXTS)
     ran = run_zephyr(*args, "--tb=long", subprocess=True, check_exit_code=False)
 
@@ -393,7 +398,7 @@ def test_values_of_secret_parameters_are_hidden_in_texts(
     assert "it is True in pytest" in comments[5]
 
 
-def test_hidden_parameters_keep_their_names_if_fewer_tests_are_selected(
+def test_node_ids_with_hidden_values_stay_the_same_if_fewer_tests_are_selected(
     pytester, run_zephyr, target
 ):
     """A repeated test replaces the result of the same value and no other."""

@@ -68,7 +68,7 @@ def run_python(pytester, target_variables):
     ids=str,
 )
 def test_test_process_does_not_talk_to_zephyr(pytester, run_python, args):
-    """It loads no HTTP library, and tests find no child process, thread or pipe."""
+    """It loads no HTTP library; tests find no process, thread or pipe of a sender."""
     pytester.makeconftest(
         """
         import os, sys, time
@@ -134,23 +134,26 @@ def test_variables_of_tests_do_not_reach_the_sender(pytester, run_python, target
 # How the sender starts
 
 
-@pytest.mark.parametrize("start", ["-m pytest", "PYTHONPATH", "rootdir"])
+@pytest.mark.parametrize("added_by", ["python -m", "PYTHONPATH", "pytest"])
 def test_modules_of_a_suite_do_not_break_the_sender(
-    pytester, run_python, target, monkeypatch, start
+    pytester, run_python, target, monkeypatch, added_by
 ):
-    """The modules may have the names of libraries that the sender imports."""
+    """They may have the names of libraries that the sender imports.
+
+    *added_by* is what adds their directory to `sys.path`.
+    """
     tests = pytester.mkdir("tests")
     for name in ("queue", "requests", "urllib3", "idna"):
         broken = "raise ZeroDivisionError\n"
         (tests / f"{name}.py").write_text(broken, encoding="utf-8")
     shutil.move(next(pytester.path.glob("test_*.py")), tests)
-    if start == "PYTHONPATH":
+    if added_by == "PYTHONPATH":
         ours = os.environ.get("PYTHONPATH", "")
         monkeypatch.setenv("PYTHONPATH", f"{tests}{os.pathsep}{ours}")
-    # Other plugins would import them in the test process.
+    # Other plugins would import these modules in the test process.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.delenv("PYTEST_ADDOPTS")
-    cwd = tests if start == "-m pytest" else pytester.path
+    cwd = tests if added_by == "python -m" else pytester.path
     done = run_python("-m", "pytest", "-p", "pytest_zephyr.plugin", "--zephyr", cwd=cwd)
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -215,7 +218,7 @@ def test_sender_starts_from_a_zipapp(run_python, target, tmp_path):
 
 @needs_posix
 def test_sender_starts_with_a_closed_stdin(run_python, target):
-    """No pipe to the sender gets the number of stdin, which is free."""
+    """A pipe to the sender must not become stdin, whose descriptor is free."""
     command = ["sh", "-c", 'exec "$0" -m pytest --zephyr <&-', sys.executable]
     done = run_python(command=command)
 
@@ -535,8 +538,8 @@ def test_kill_leaves_no_sender_and_loses_no_result(
 ):
     """A child process of the suite may outlive pytest, and hold its descriptors."""
     if forked:
-        # The sender of the check before the tests runs now; the child has its pipes,
-        # but not those of the sender that pushes.
+        # At the fork, the sender of the check before the tests runs: the child has its
+        # pipes, but not those of the sender that pushes.
         pytester.makeconftest(
             """
             import os, time
