@@ -102,9 +102,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def _may_report(config: pytest.Config, option: argparse.Namespace) -> bool:
     """Return whether this session runs or checks tests, and ``zephyr`` may be true.
 
-    The flag decides. Without it, any other source that sets the option is enough,
-    whatever the value; with ``--collect-only``, which checks test cases, other sources do
-    not count.
+    ``--zephyr`` or ``--no-zephyr`` decides. Without these, any other source that sets
+    the option is enough, whatever the value; with ``--collect-only``, which checks test
+    cases, other sources do not count.
     """
     other_actions = (
         *("help", "version", "markers", "cacheshow"),
@@ -145,13 +145,15 @@ class ZephyrHooks:
 
     @pytest.hookspec(firstresult=True)
     def pytest_zephyr_cases(self, item: pytest.Item) -> Cases:
-        r"""Return the test cases that *item* verifies; they replace those of its markers.
+        r"""Return the test cases that *item* verifies.
 
-        The result is an id as a marker takes it (``7``, ``"7"``, ``"TC-7"``), an iterable of
-        them, or a marker, such as ``pytest.mark.zephyr(alt="AUTH-1")`` for an Alt ID. `None`
-        keeps the markers' test cases, an empty list reports the test to no test case. The
-        first result that is not `None` wins. An exception, or an id that is not valid,
-        gives a `PytestZephyrWarning` for the test::
+        They replace those of its markers and of the mapping file; `None` keeps these.
+        The result is an id as a marker takes it (``7``, ``"7"``, ``"TC-7"``), an
+        iterable of ids, or a marker, such as ``pytest.mark.zephyr(alt="AUTH-1")`` for
+        an Alt ID. An empty list reports the test to no test case. The first result that
+        is not `None` wins. An exception, or an id that is not valid, gives a
+        `PytestZephyrWarning` for the test. The hook is not called for tests with the
+        marker ``zephyr_ignore``::
 
             def pytest_zephyr_cases(item):
                 if match := re.search(r"_TC(\d+)", item.name):
@@ -160,7 +162,7 @@ class ZephyrHooks:
 
     @pytest.hookspec
     def pytest_zephyr_record(self, item: pytest.Item, record: ZephyrRecord) -> None:
-        """Add to the result of *item*, or change its failure text.
+        """Add to the result of *item*, or change the text of its failure.
 
         Called for each report of a test: setup, call and teardown. The fixtures of the
         test are still active when the call is reported. The return value is ignored, and

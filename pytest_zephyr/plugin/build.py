@@ -35,7 +35,8 @@ from pytest_zephyr.results.records import Item
 def begin(config: pytest.Config) -> None:
     """Register the objects that report or check this session, if ``zephyr`` is true.
 
-    Raises UsageError.
+    If it is false, only `_SilencedHeader` is registered; after an internal error,
+    `_FailedReporter` is. Raises UsageError.
     """
     workerinput: dict[str, Any] | None = getattr(config, "workerinput", None)
     if workerinput is not None and JOURNAL_KEY not in workerinput:
@@ -70,7 +71,7 @@ class _SilencedHeader:
 
 
 class _FailedReporter:
-    """Replaces a reporter that failed to start: on_error still sets the exit code."""
+    """Replaces objects that failed to start: on_error still sets the exit code."""
 
     def __init__(self, option_sources: OptionSources) -> None:
         self._option_sources = option_sources
@@ -126,7 +127,7 @@ def _worker_plugins(
     process_count = workerinput["workercount"]
     plugins = {
         **_recording_plugins(config, local, writer, bugs, worker, process_count),
-        # The controller shows the remarks, so the lines of a worker are not used.
+        # The controller shows the remarks about the mapping file, not this worker.
         **_map_use(local.marks, bugs, lines=[]),
     }
     if IN_PHASE_KEY in workerinput:
@@ -159,7 +160,7 @@ def _recording_plugins(
 
 
 def _map_use(marks: Marks, bugs: Bugs, lines: list[Line]) -> dict[str, object]:
-    """Return the plugin object that checks the mapping file, if there is such a file."""
+    """Return the plugin object that checks the mapping file, if one is set."""
     if marks.case_map is None:
         return {}
     from pytest_zephyr.plugin.collection.map_use import MapUse

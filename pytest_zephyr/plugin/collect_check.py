@@ -43,7 +43,7 @@ class CollectCheck:
         self._scrub = local.scrub
         self.lines = problems(settings.warnings, "warning", "settings")
         self.bugs = Bugs()
-        # The first test of each test case.
+        # The node id of the first test of each test case.
         self._tests: dict[CaseRef, str] = {}
 
     # Runs before pytest lists the tests. Plugins modify the items in an earlier hook.
@@ -130,7 +130,10 @@ class CollectCheck:
     def _insert_counts(
         self, session: pytest.Session, what: str, level: Level = "info"
     ) -> None:
-        """Insert a first line: how many test cases there are; *what* says more."""
+        """Insert a first line: how many test cases and tests there are, then *what*.
+
+        Without a test case, *what* is left out.
+        """
         tests = plural(len(session.items), "test")
         text = f"No test case in {tests}"
         if self._tests:

@@ -1,4 +1,4 @@
-"""The fixture ``zephyr``: writes comments, files and steps of a test to the journal."""
+"""The fixture ``zephyr``, and the record of the hook: they write evidence of a test."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Zephyr:
     """The value of the fixture ``zephyr``, with which a test adds to its result.
 
     It does nothing while reporting is off. No method raises or warns, whatever its
-    arguments are: texts may be values of any type, which `str` converts, an empty value
+    arguments are: texts may be values of any type, which `str` converts, an empty text
     is ignored, and the summary names what could not be used, such as a missing file.
     What a test adds is written to the journal at once, so it is kept if the test is
     killed::
@@ -80,18 +80,20 @@ class Zephyr:
     ) -> None:
         """Attach a file to the execution.
 
-        *source* is the path of a file, as `str` or `os.PathLike`, which is copied at
-        once and may be removed afterwards, or the content as `bytes`. *name* is the name
-        of the attachment in Zephyr, by default that of the file; *type* is a media type
-        such as ``image/png``. Both are guessed from the path or the content if they are
-        not given::
+        *source* is the content as `bytes`, or the path of a file as `str` or
+        `os.PathLike`; the file is copied at once and may be removed afterwards. *name*
+        is the name of the attachment in Zephyr, by default that of the file, or
+        ``attachment`` with a suffix for `bytes`. *type* is a media type such as
+        ``image/png``; it is guessed from the name or the content if it is not given or
+        not valid::
 
             zephyr.attach("logs/server.log")
             zephyr.attach(page.screenshot(), name="page.png")
             zephyr.attach(data, name="answer", type="application/json")
 
-        A file larger than ``--zephyr-attach-max-size`` is left out and named in the
-        summary. So is a file that does not exist, which also counts as undelivered for
+        A file over ``--zephyr-attach-max-size``, or with which all attachments would be
+        over ``zephyr_attach_max_total``, is left out and named in the summary. So is a
+        file that does not exist or cannot be read; it also counts as undelivered for
         ``--zephyr-on-error=fail``. The content is sent as it is: unlike texts, it is not
         searched for secrets.
         """
@@ -142,8 +144,8 @@ class Zephyr:
     def field(self, name: object, value: object) -> None:
         """Put a *name* and its *value* into the notes, as a line ``name: value``.
 
-        The last value of a name counts. The journal keeps numbers and `bool` as they are,
-        and any other value as a text::
+        The last value of a name counts. The journal keeps `int`, `float` and `bool` as
+        they are, and any other value as a text::
 
             zephyr.field("browser", "firefox")
             zephyr.field("items", 3)
@@ -175,7 +177,7 @@ class Zephyr:
         name: str | int = "step"
         with self._recording("step"):
             if isinstance(label, int) and not isinstance(label, bool) and label > 0:
-                # `str` raises for a number of thousands of digits.
+                # `str` raises for a number of thousands of digits: `name` stays "step".
                 name = label if label < _STEP_LIMIT else str(label)
             else:
                 name = _joined(label) or name
@@ -238,7 +240,7 @@ class ZephyrRecord(Zephyr):
         self.when = report.when
         self.outcome = report.outcome
         longrepr = report.longrepr
-        # A skip is a path, a line and the reason.
+        # That of a skip is a path, a line and the reason.
         self.text = longrepr[2] if isinstance(longrepr, tuple) else report.longreprtext
 
     @property
@@ -275,5 +277,5 @@ def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except (OSError, ValueError):
-        # A text that was meant as content is too long for a path, or holds a NUL.
+        # For example, a text that was meant as content is too long or holds a NUL.
         return False

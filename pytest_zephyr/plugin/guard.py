@@ -20,9 +20,9 @@ from pytest_zephyr.text import plural
 
 
 #: Exceptions of the plugin, and of hooks that it calls, which must not end the session.
-#: Those of `pytest.fail`, `pytest.skip` and `sys.exit` do not derive from `Exception`,
-#: and a function that a test has replaced may raise them: a guard against sockets calls
-#: `pytest.fail`, a stub of a program `sys.exit`.
+#: The last four do not derive from `Exception`. A function that a test has replaced may
+#: raise them: a guard against sockets calls `pytest.fail`, a stub of a program
+#: `sys.exit`.
 # fmt: off
 ERRORS = (
     Exception, SystemExit, GeneratorExit, pytest.fail.Exception, pytest.skip.Exception,
@@ -40,7 +40,7 @@ class Bugs(list[str]):
         self.append(f"{where}: {error!r}")
 
     def lines(self) -> list[Line]:
-        """Return a line for each bug, which says how often it was noted."""
+        """Return a line for each different bug; it says how often that was noted."""
         counts = Counter(self).items()
         texts = [
             f"internal error in {bug} ({plural(count, 'time')}), please report it."
@@ -69,7 +69,7 @@ def guarded(hook: Hook) -> Hook:
 
 
 def describe_hook_error(hook: pluggy.HookCaller, error: BaseException) -> str:
-    """Return a message that names the plugin whose *hook* raised *error*."""
+    """Return a message about *error* that names the plugin, if known, of the *hook*."""
     names = {
         getattr(inspect.unwrap(impl.function), "__code__", None): impl.plugin_name
         for impl in hook.get_hookimpls()

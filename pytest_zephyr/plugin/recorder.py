@@ -31,14 +31,14 @@ _ATTEMPT = pytest.StashKey[int]()
 
 
 def forget_attempts(item: pytest.Item) -> None:
-    """Count attempts from 0 again, though the item may have run before."""
+    """Make the next attempt of *item* number 0, even if the item has run before."""
     item.stash[_ATTEMPT] = -1
 
 
 def begin_attempt(item: pytest.Item) -> int:
-    """Count an attempt of *item* and return its number, whichever plugin repeats it.
+    """Count an attempt of *item*, whichever plugin repeats the test; return its number.
 
-    The count of pytest-rerunfailures goes on in a new worker if one has died.
+    If a worker has died, the count of pytest-rerunfailures goes on in the next one.
     """
     number = item.stash.get(_ATTEMPT, -1) + 1
     item.stash[_ATTEMPT] = max(number, getattr(item, "execution_count", 1) - 1)
@@ -49,7 +49,8 @@ def begin_attempt(item: pytest.Item) -> int:
 class Recorder:
     """Writes the evidence of one process's tests; does nothing without a *writer*.
 
-    *hide* removes secrets of an item from a text.
+    *store* keeps the attachments. *worker* is the id of the process if it is a worker,
+    else empty. *hide* removes the secret parameters of an item from a text.
     """
 
     writer: JournalWriter | None = None

@@ -26,8 +26,8 @@ class ReportExtras(TypedDict, total=False):
     """What the plugin adds to a report; it travels with reports of workers and forks.
 
     *attempt* counts from 0. *bugs* are internal errors that the process of the test
-    cannot show, *unwritten* lines of the journal that it could not write. *text* replaces
-    the text of the failure.
+    cannot show, *unwritten* lines of the journal that it could not or must not write.
+    *text* replaces the text of the failure.
     """
 
     attempt: int
@@ -49,9 +49,9 @@ def to_record(
 ) -> Report:
     """Return *report* as plain data.
 
-    In the short text, a path below *root* is relative to it. *nodeid* and *worker* are
-    those of the record. A crash report of pytest-xdist has no more than a node id, an
-    outcome and a text.
+    In the short text, a path below *root* is relative to it. *scrub* removes secrets.
+    *nodeid* and *worker* are those of the record. A crash report of pytest-xdist has
+    ``???`` as *when*, and no duration.
     """
     failed = report.outcome not in {"passed", "skipped"}
     extras: ReportExtras = getattr(report, EXTRAS, ReportExtras())
@@ -109,7 +109,8 @@ def _text(report: pytest.TestReport) -> str:
 def _short_text(report: pytest.TestReport, root: str, changed_text: str | None) -> str:
     """Return where the test failed and why, in one line; empty if that is unknown.
 
-    It is also empty if a hook has removed the reason from the *changed_text*.
+    It is also empty if a hook has changed the failure to *changed_text*, and that does
+    not say why any more.
     """
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is None:

@@ -1,4 +1,4 @@
-"""The plugin object of the controller: it sends the results and reports how that went."""
+"""Has the results of a session sent by the sender, and reports how that went."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class ZephyrReporter:
         self._undelivered = False
         self._uncollected: list[str] = []
         self._finished = False
-        # Whether the sender has written the report file.
+        # Whether the sender has written the report file, if one is wanted.
         self._report_written = False
         self._session: pytest.Session | None = None
 
@@ -171,7 +171,10 @@ class ZephyrReporter:
             self._report_broken(self.writer.broken)
 
     def _leave_unsent(self) -> None:
-        """Say where unsent results are; note which sessions of the run still run."""
+        """Say where unsent results are.
+
+        The journal notes which other sessions of the run have not ended.
+        """
         journal = Journal(self.writer.path, self.writer.unwritten)
         if journal.header.run_key:
             known = runs.open_all([journal.path.parent], recent=True)
@@ -269,7 +272,7 @@ class ZephyrReporter:
         self.bugs.clear()
 
     def _publish(self) -> list[Line]:
-        """Add the summary to that of the CI job; return the lines for the terminal."""
+        """Add the lines to the summary of the CI job, if any; return those to show."""
         lines = self._summary_lines()
         return [*lines, *add_job_summary(self._environ, lines)] if lines else []
 

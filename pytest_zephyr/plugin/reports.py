@@ -46,9 +46,10 @@ class ReportLines:
 
     A test that simply passed has a line for its start and one for its end; any other has
     a line for its start and one for each report. Lines that a worker could not write to
-    disk, or that a forked process may not write, travel on the reports to the parent
-    process, which writes them. Internal errors travel in the same way. *worker* is the id
-    of this process if it is a worker, else empty.
+    disk, or that a forked process must not write, travel on the reports to the
+    controller or the process that forked, which writes them. Internal errors travel in
+    the same way. *capture* says of which tests the output is attached. *worker* is the
+    id of this process if it is a worker, else empty.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class ReportLines:
         self._writer = writer
         self.bugs = bugs
         self._worker = worker
-        # The test that runs, and its node id in the journal.
+        # The test that runs, or ran last, and its node id in the journal.
         self._item: pytest.Item | None = None
         self._nodeid = ""
         # Its reports of passed parts that are not written yet: *when*, seconds, and end
@@ -157,7 +158,7 @@ class ReportLines:
             if self._item is not None:
                 self._write(self._item, report)
             elif str(report.when) == "???":
-                # A worker has died. All other reports are in the files of the workers.
+                # A worker has died. The workers wrote all other reports, or sent lines.
                 self._writer.append(self._crash_record(report))
             if self._writer.unwritten:
                 self._add_unwritten(report)
@@ -165,7 +166,10 @@ class ReportLines:
             self.bugs.note("pytest_runtest_logreport", error)
 
     def _write(self, item: pytest.Item, report: pytest.TestReport) -> None:
-        """Write *report* of the running test; one line if all of it simply passed."""
+        """Write *report* of the running test, or keep it until more is known.
+
+        A test of which all parts simply passed gets one line.
+        """
         # The report says only that this part of the test passed.
         is_plain = (
             report.outcome == "passed"
@@ -202,7 +206,10 @@ class ReportLines:
         return to_record(report, self._root, scrub, self._nodeid, self._worker)
 
     def _crash_record(self, report: pytest.TestReport) -> Report:
-        """Return the record for a worker that died, without secrets in its node id."""
+        """Return the record of a crash, with the node id that the journal has.
+
+        The worker that ran the test has died. The node id of pytest may have secrets.
+        """
         gateway = getattr(getattr(report, "node", None), "gateway", None)
         worker = getattr(gateway, "id", "")
         path = part_of(self._writer.path, worker)
@@ -227,7 +234,7 @@ class ReportLines:
             del self.bugs[first:]
 
     def _write_failure(self, item: pytest.Item) -> None:
-        """Write the failure of the attempt before: the plugin flaky does not log it."""
+        """Write the previous attempt's failure, which the plugin flaky does not log."""
         failure, self._last_failure = self._last_failure, None
         if failure is None or failure[0] is not item:
             return
@@ -271,7 +278,7 @@ class ReportLines:
 
     @guarded
     def _attach_output(self, item: pytest.Item, report: pytest.TestReport) -> None:
-        """Attach the output that was captured, once the test has been torn down."""
+        """Attach the captured output, if wanted, once the test has been torn down."""
         earlier, failed = item.stash.get(_OUTPUT, (0, False))
         failed = failed or report.failed
         item.stash[_OUTPUT] = earlier, failed

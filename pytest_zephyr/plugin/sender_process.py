@@ -31,10 +31,10 @@ from pytest_zephyr import protocol
 from pytest_zephyr.clock import Deadline
 
 
-#: Seconds to wait for the sender's answer after the time of its request is over.
+#: Seconds to wait for an answer beyond the time that the request gives the sender.
 GRACE = 2.0
 
-#: Seconds within which the sender must send `Hello`.
+#: The most seconds to wait for the sender's `Hello`.
 _HELLO_TIMEOUT = 15.0
 
 #: Seconds for a sender that has answered, or was killed, to end.
@@ -84,7 +84,7 @@ Answer = TypeVar("Answer")
 
 
 class SenderError(Exception):
-    """The sender could not be started, or it ended without an answer.
+    """The sender could not be started, or gave no valid answer.
 
     The text is a line for users.
     """
@@ -100,7 +100,7 @@ class SenderBug(SenderError):
 
 @final
 class SenderProcess:
-    """A sender that runs in *directory*; leaving the block ends it, whatever it does.
+    """A sender that runs in *directory*; leaving the ``with`` block ends or kills it.
 
     *on_progress* is called with each message about progress that comes before an answer.
     Raises SenderError if the sender cannot be started.
@@ -146,8 +146,8 @@ class SenderProcess:
     def answer(self, kind: type[Answer], deadline: Deadline) -> Answer:
         """Return the answer of the sender, a message of this *kind*.
 
-        Raises SenderTimeout when the time is over, and SenderError if the sender ends
-        without an answer.
+        Raises SenderTimeout when the time is over, and SenderError if the sender has
+        not started, or ends without a valid answer.
         """
         self._start_threads()
         if not self._greeted:
@@ -166,7 +166,10 @@ class SenderProcess:
             self._on_progress(message)
 
     def _wait_for_hello(self, deadline: Deadline) -> None:
-        """Wait for `Hello`; skip what other code of the process prints before."""
+        """Wait for `Hello`; skip what other code in the sender's process prints before.
+
+        Raises SenderError.
+        """
         while True:
             try:
                 line = self._next_line(deadline)
@@ -179,7 +182,7 @@ class SenderProcess:
                 return
 
     def close(self, seconds: float) -> None:
-        """Wait up to *seconds* for the sender to end, then kill it; end all threads."""
+        """Wait up to *seconds* for the sender to end, then kill it; end the threads."""
         self._unsent.put(b"")
         deadline = Deadline(seconds)
         with suppress(SenderError):
@@ -200,7 +203,8 @@ class SenderProcess:
     def _write_now(self, line: bytes) -> None:
         """Write as much of *line* as the pipe takes now, and leave the rest to a thread.
 
-        No thread runs before a caller waits for an answer: `os.fork` warns about threads.
+        On Windows all of it is left to the thread. No thread runs before a caller waits
+        for an answer: `os.fork` warns about threads.
         """
         if self._threads or os.name == "nt" or not self._unsent.empty():
             self._unsent.put(line)
@@ -311,7 +315,7 @@ def _start(directory: Path) -> subprocess.Popen[bytes]:
         for name, value in origin.ENVIRON.items()
         if not name.startswith(_REMOVED_PREFIXES)
     }
-    # Ctrl-C must not reach the sender: this process decides whether it goes on.
+    # Ctrl-C must not reach the sender: this process decides whether the sender goes on.
     own_group: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW

@@ -1,4 +1,4 @@
-"""Reads the options of a session from pytest, even if a test has started it."""
+"""Reads the options of a session from pytest, and finds out if a test started it."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ from pytest_zephyr.secret import Scrubber
 #: The result of `outer_process`.
 _OUTER = pytest.StashKey[str]()
 
-#: The sessions that report in this process; one may have started another.
+#: The sessions that report or check in this process; one may have started another.
 _reporting_sessions: list[pytest.Config] = []
 
 
 def begin_session(config: pytest.Config) -> None:
-    """Mark this session as reporting until it ends; `outer_process` reads that."""
+    """Note until it ends that this session reports or checks, for `outer_process`."""
     _reporting_sessions.append(config)
     if not outer_process(config):
         os.environ[SESSION_VARIABLE] = str(System.process_id())
@@ -59,8 +59,8 @@ def _end_session() -> None:
 def outer_process(config: pytest.Config) -> str:
     """Return the id of the process whose tests started this session, empty if none did.
 
-    The settings of that process are not meant for this session, which may, for example,
-    test a plugin and expect failures. A worker of pytest-xdist is no session.
+    Also empty if that process has ended. Its settings are not meant for this session,
+    which may, for example, test a plugin and expect failures.
     """
     outer = config.stash.get(_OUTER, None)
     if outer is None:
@@ -69,7 +69,8 @@ def outer_process(config: pytest.Config) -> str:
         if _reporting_sessions and config not in _reporting_sessions:
             # A test may have changed the variable.
             outer = own_id
-        # A session that has replaced itself by `exec` has the same process id.
+        # No test started a worker of pytest-xdist, nor a session that replaced its
+        # process by `exec`: that has the same process id.
         elif (
             hasattr(config, "workerinput")
             or (outer == own_id and not _reporting_sessions)
@@ -108,8 +109,8 @@ def silenced_lines(config: pytest.Config) -> list[str]:
 def find_option_sources(config: pytest.Config) -> OptionSources:
     """Return the sources of the options of this session.
 
-    If a test of a reporting session started it, ini options and variables that begin with
-    ``ZEPHYR`` are left out.
+    If a test of a reporting session started it, ini options, those of ``-o`` too, and
+    environment variables that begin with ``ZEPHYR`` are left out.
     """
     option_sources = _all_sources(config)
     if outer_process(config):
@@ -179,9 +180,11 @@ def load(config: pytest.Config, option_sources: OptionSources) -> Settings:
 
 @dataclass(frozen=True)
 class LocalOptions:
-    """The options that a process needs to run tests; a worker checks no others.
+    """What a process needs of the options to run tests; a worker loads no `Settings`.
 
-    *max_size* and *max_total* limit attachments, in bytes.
+    *marks* reads markers, *scrub* hides credentials. *capture* says of which tests the
+    output is attached. *max_size* limits each attachment, *max_total* all those of the
+    session, in bytes.
     """
 
     marks: Marks

@@ -34,7 +34,8 @@ from pytest_zephyr.results.records import Item
 from pytest_zephyr.text import display_path
 
 
-#: The most seconds for the check, unless only planned tests are to run.
+#: The most seconds for the check, and for the look-up after it, unless only planned
+#: tests are to run.
 _MAX_SECONDS = 10.0
 
 #: The keys of xdist's ``workerinput`` for the path of the journal, and for the test
@@ -48,7 +49,8 @@ class StartupCheck:
 
     A sender checks the server while tests are collected, and ends before the first test
     runs. *snapshot* is what the sender has read, as `LookedUp` has it, for the push.
-    *aborted* says that the check ended the session, because on_error is ``fail``.
+    *aborted* says that the check has ended the session, because of mistakes of the user
+    with on_error ``fail``.
     """
 
     def __init__(
@@ -68,12 +70,12 @@ class StartupCheck:
         self.aborted = False
         self._seconds = settings.deadline
         # With --zephyr-only-planned no test runs before the test cases of the phase are
-        # read, so that may take all of this time.
+        # read, so that may take the whole deadline.
         if not settings.only_planned:
             self._seconds = min(_MAX_SECONDS, settings.deadline)
         self._sender: SenderProcess | None = None
         self._answer: protocol.Checked | None = None
-        # The first test of each test case.
+        # The node id of the first test of each test case.
         self._tests: dict[CaseRef, str] = {}
 
     @pytest.hookimpl(tryfirst=True)
@@ -117,7 +119,7 @@ class StartupCheck:
     @guarded
     @origin.originals_restored()
     def pytest_xdist_node_collection_finished(self) -> None:
-        """Look up the test cases that a worker has written to its journal."""
+        """Look up the test cases that the first worker has written to its file."""
         if self._sender is not None:
             for entry in Journal(self._writer.path, self._writer.unwritten).entries():
                 if isinstance(entry, Item):
@@ -129,7 +131,7 @@ class StartupCheck:
         """The test cases of the phase, if only their tests are to run.
 
         `None` if all tests are to run, or if the phase could not be read. Waits for the
-        sender. Raises UsageError for mistakes in the settings if on_error is ``fail``.
+        sender. Raises UsageError for mistakes of the user if on_error is ``fail``.
         """
         with origin.originals_restored():
             self._wait()
@@ -216,8 +218,8 @@ class StartupCheck:
     def _show(self, lines: Sequence[Line], *, has_mistakes: bool) -> None:
         """Print the first of *lines*.
 
-        If they are mistakes of the user and on_error is ``fail``, raise UsageError with
-        all of them instead, which ends the session before its first test.
+        With *has_mistakes*, and if on_error is ``fail``, raise UsageError with all of
+        them instead: the session ends before its first test, and without its journal.
         """
         if lines and has_mistakes and self._settings.on_error == "fail":
             self.aborted = True

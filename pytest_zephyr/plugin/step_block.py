@@ -20,7 +20,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Nesting:
-    """How many steps of one `Zephyr` are open; those of others do not count."""
+    """How many steps of one `Zephyr` are open in the current thread or async task."""
 
     @property
     def depth(self) -> int:
@@ -39,7 +39,7 @@ _depth: ContextVar[tuple[Nesting | None, int]] = ContextVar(
 
 
 class StepBlock:
-    """One step of a test, or of every call of a function that it decorates."""
+    """One step of a test, or one for each call of a function that it decorates."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class StepBlock:
     def __call__(self, function: Function) -> Function:
         """Wrap *function* so that each call is a step, which ends when the call does.
 
-        For a coroutine function or a generator, the step begins and ends with its body.
+        For a coroutine or generator function, the step begins and ends with its body.
         What cannot be called is returned unchanged.
         """
         # Any: a plain function, a coroutine function or a generator function.

@@ -1,4 +1,4 @@
-"""Shows a push on the terminal; builds the report file if no push has ended."""
+"""Shows progress and lines on a terminal; builds the report file if no push ended."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ProgressLine:
     """
 
     def __init__(self, terminal: Any) -> None:
-        # Another plugin may have replaced pytest's reporter, or removed it.
+        # Either may be missing if another plugin has replaced or removed the reporter.
         if not getattr(terminal, "isatty", False) or not hasattr(terminal, "rewrite"):
             terminal = None
         self._terminal = terminal
@@ -103,7 +103,7 @@ def unsent_report(
 ) -> RunReport:
     """Return the report file of a session; *reason* says why results were not sent.
 
-    A push that did not end may have sent some of them: the journal has their receipts.
+    A push that did not end may have sent some results: the journal has their receipts.
     The digest in a receipt is made with the id of the test case, so a test case that is
     named by its Alt ID counts as not sent.
     """

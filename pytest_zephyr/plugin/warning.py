@@ -8,8 +8,8 @@ import pytest
 class PytestZephyrWarning(pytest.PytestWarning):
     """A marker of a test is invalid, or a hook failed or gave an invalid id.
 
-    The warning is given for that test, while reporting is on. Under ``-W error`` it is
-    an error of the test. To filter it in an ini file, name it by
+    The warning is given for that test, while reporting is on. Under ``-W error`` the
+    test fails or has an error. To filter it in an ini file, name it by
     ``pytest_zephyr.PytestZephyrWarning``; in code::
 
         @pytest.mark.filterwarnings("ignore::pytest_zephyr.PytestZephyrWarning")

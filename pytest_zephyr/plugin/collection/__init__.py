@@ -1,3 +1,3 @@
-"""Which test cases the collected tests verify, and their lines in the journal."""
+"""The test cases of collected tests, and the lines about these in the journal."""
 
 from __future__ import annotations

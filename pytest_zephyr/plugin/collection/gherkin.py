@@ -13,15 +13,16 @@ import pytest
 from pytest_zephyr import table
 
 
-#: The prefix of a tag that names test cases, and the prefix of an Alt ID in such a tag.
+#: The prefix of a tag such as ``zephyr:101,alt:AUTH-1``, and of an Alt ID in it.
 _TAG_PREFIX = "zephyr:"
 _ALT_PREFIX = "alt:"
 
 
 class GherkinTags:
-    """Turns tags that name test cases into zephyr markers of their scenario.
+    """Turns tags that name test cases into zephyr markers of the tests.
 
-    pytest-bdd makes a marker with the name of each tag, which pytest would not know.
+    Without this, pytest-bdd makes markers with the names of the tags, which pytest does
+    not know.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -37,7 +38,7 @@ class GherkinTags:
         # Tags by the function of their scenario.
         self._tags: dict[object, list[str]] = {}
         # A hack: pytest-bdd has no hook for the tags of examples, and `--strict-markers`
-        # refuses markers with their names, which cannot be registered as patterns.
+        # refuses markers with their names; pytest cannot register a pattern of names.
         known = getattr(pytest.mark, "_markers", None)
         if isinstance(known, set):
             ours = pytest.mark._markers = _KnownMarkers(known)
@@ -58,10 +59,10 @@ class GherkinTags:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Add markers for the tags of the examples, and for the closest other level.
+        """Add markers for the tags of the examples, and for one other level.
 
-        Only levels that name test cases count. With ``zephyr_inherit = union``, all of
-        them get a marker.
+        That is the closest of scenario, rule and feature whose tags name test cases.
+        With ``zephyr_inherit = union``, each of the three with such tags gets a marker.
         """
         for item in items:
             function = getattr(item, "function", None)
@@ -97,7 +98,7 @@ class _KnownMarkers(set[str]):
 def _levels(function: Any, tags: Iterable[str]) -> list[Iterable[str]]:
     """Return the tags of the scenario, its rule and its feature.
 
-    Without tags, or if the scenario is unknown, *tags* are the only level.
+    If the scenario is unknown, or *tags* is empty, *tags* is the only level.
     """
     module = sys.modules.get("pytest_bdd.scenario")
     registry = getattr(module, "scenario_wrapper_template_registry", {})

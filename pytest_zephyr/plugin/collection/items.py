@@ -1,4 +1,4 @@
-"""Collected tests: as plain data, as lines in the journal, and those that are to run."""
+"""Collected tests: as plain data, as lines in the journal, and which are planned."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class ItemLines:
     def _lines(self, named_items: Iterable[tuple[pytest.Item, str]]) -> Iterator[str]:
         for item, nodeid in named_items:
             try:
-                # A crash report has pytest's node id; its digest leads to this one.
+                # A crash report has pytest's node id; its digest leads to *nodeid*.
                 is_hidden = not nodeid.startswith(item.nodeid)
                 hidden = journal_format.hidden_digest(item.nodeid) if is_hidden else ""
                 record = item_of(item, self._marks, nodeid)
@@ -156,7 +156,7 @@ class OnlyPlanned:
 def deselect_unplanned(
     session: pytest.Session, in_phase: frozenset[CaseRef], marks: Marks
 ) -> int:
-    """Deselect tests without a test case in *in_phase*; return how many there were."""
+    """Deselect tests without a test case in *in_phase*; return how many these are."""
     selected: list[pytest.Item] = []
     others: list[pytest.Item] = []
     for item in session.items:

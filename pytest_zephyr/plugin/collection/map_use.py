@@ -24,7 +24,8 @@ _REMARKS = "zephyr_map"
 class MapUse:
     """Adds remarks about the map to *lines*; a worker sends them to the controller.
 
-    The controller of workers has no items, and gets the same remarks from each worker.
+    The controller of workers has no items. It gets the same remarks from each worker,
+    and adds them once.
     """
 
     def __init__(self, marks: Marks, bugs: Bugs, lines: list[Line]) -> None:

@@ -46,8 +46,9 @@ class MarkerData:
     """What the markers of an item say, and what is wrong with them.
 
     The test cases may come from the hook or the mapping file instead. *unmarked* says
-    that the item has no test case and is not ignored, and that this is not one of the
-    *problems*. *requirements* are linked to the test case that is created for the item.
+    that the item has no test case, and that the reason is not a marker to ignore it, an
+    empty list of the hook, or one of the *problems*. *requirements* are linked to the
+    test case that is created for the item.
     """
 
     cases: list[CaseRef] = field(default_factory=list)
@@ -97,13 +98,16 @@ class Marks:
         return data
 
     def problems_of(self, item: pytest.Item) -> list[str]:
-        """Return what was wrong with the markers of *item* when they were last read."""
+        """Return the problems from the last time that the markers were read."""
         if _LAST_READ not in item.stash:
             self.of(item)
         return item.stash[_PROBLEMS] if _PROBLEMS in item.stash else []  # noqa: SIM401
 
     def changed(self, item: pytest.Item) -> bool:
-        """Return whether *item* has other markers than when they were last read."""
+        """Return whether *item* has other markers than when they were last read.
+
+        False if they never were.
+        """
         last = item.stash.get(_LAST_READ, None)
         return last is not None and last != _fingerprint(item)
 
@@ -130,9 +134,10 @@ class Marks:
         return data
 
     def _ask_hook(self, item: pytest.Item, data: MarkerData) -> MarkerData | None:
-        """Return *data* with what a hook says, and with no other test cases.
+        """Return *data* with what a hook says, and no other test cases and problems.
 
-        Returns `None` if there is no hook, or if it has returned `None` or failed.
+        Returns `None` if there is no hook, or if it has returned `None` or failed; a
+        failure is added to the problems of *data*.
         """
         if not item.config.hook.pytest_zephyr_cases.get_hookimpls():
             return None
@@ -292,7 +297,7 @@ def _escape(text: str) -> str:
 
 
 def _fingerprint(item: pytest.Item) -> int:
-    """Return a number that changes when *item* gets or loses a marker."""
+    """Return a number that changes when *item*, or a parent, gets or loses a marker."""
     numbers: list[int] = []
     node: Any = item
     while node is not None:
@@ -304,9 +309,10 @@ def _fingerprint(item: pytest.Item) -> int:
 
 
 def _flat(values: object, depth: int = 10) -> Iterator[object]:
-    """Yield the values in nested collections; a list may contain itself.
+    """Yield the values in nested collections, or a single value.
 
-    Collections nested deeper than *depth* are yielded as they are.
+    Collections nested deeper than *depth* are yielded as they are: a list may contain
+    itself.
     """
     if isinstance(values, COLLECTIONS) and depth:
         for value in values:

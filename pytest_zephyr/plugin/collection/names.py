@@ -92,7 +92,10 @@ class ItemNames:
             yield item, nodeid
 
     def of(self, item: pytest.Item) -> str:
-        """Return the node id of *item*, with secret parameters hidden."""
+        """Return the node id of *item*, with secret parameters hidden.
+
+        Their values are kept for `hide_secrets`.
+        """
         callspec: Any = getattr(item, "callspec", None)
         params = getattr(callspec, "params", {})
         if not any(map(_is_secret, params)):
