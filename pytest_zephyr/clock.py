@@ -1,8 +1,8 @@
 """Wall time that tests cannot change, and time budgets.
 
 `origin` reads the wall clock once, before the first conftest is loaded, and stores the
-function of the monotonic clock. The time since then comes from that function, because
-time-machine changes the functions of the wall clock themselves.
+function of the monotonic clock, from which the time since then comes. It does not store
+that of the wall clock, because time-machine changes the function itself.
 """
 
 from __future__ import annotations

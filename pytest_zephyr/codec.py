@@ -33,7 +33,7 @@ Reader = Callable[[Any], Any]
 #: The plain types of JSON.
 _PLAIN_TYPES = (str, int, float, bool, type(None))
 
-#: The reader of each type that is written as a text.
+#: The readers of the types, other than `str`, that are written as texts.
 _TEXT_READERS: Mapping[type, Reader] = {
     Path: Path,
     date: date.fromisoformat,

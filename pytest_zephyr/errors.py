@@ -3,7 +3,7 @@
 ZephyrError
   + SettingsError           a setting is wrong or missing
   + TargetNotFound          the target cannot be found or created
-  + ZephyrUnreachable       no usable answer; trying again may help
+  + ZephyrUnreachable       no usable answer, or no time left; trying again may help
       - ZephyrWriteUnanswered  no usable answer to a write: it may have happened or not
   + ZephyrBadAnswer         not the answer that was asked for; carries its HTTP status
       - ZephyrUnauthorized  401, 403
@@ -11,7 +11,7 @@ ZephyrError
           - ZephyrNotFound  404, 405, 410: the server does not have this address
   + JournalError            a journal cannot be read or written
       - NotAJournal         the file is not a journal, or has no first line
-  + JunitError              an XML file with results cannot be used
+  + JunitError              JUnit XML cannot be imported
   + Interrupted             the user pressed Ctrl-C
 InvalidValue (ValueError)   the value of an option is not allowed
 
@@ -72,7 +72,10 @@ class SettingsError(ZephyrError):
 
 
 class InvalidValue(ValueError):
-    """The value of an option is not allowed; the message says why or what is."""
+    """The value of an option is not allowed.
+
+    The message says why, or which values are allowed.
+    """
 
 
 class TargetNotFound(ZephyrError):
@@ -93,9 +96,10 @@ class TargetNotFound(ZephyrError):
 
 
 class ZephyrUnreachable(ZephyrError):
-    """The server gave no usable answer; trying again later may help.
+    """The server gave no usable answer, or the time for requests is over.
 
-    The *code* ``tls`` means that a TLS connection to it could not be made or trusted.
+    Trying again later may help. The *code* ``tls`` means that a TLS connection could
+    not be made or trusted.
     """
 
     def __init__(self, message: str, *, code: Code = "unreachable") -> None:
@@ -150,4 +154,4 @@ class NotAJournal(JournalError):
 
 
 class JunitError(ZephyrError):
-    """XML files with results cannot be imported."""
+    """JUnit XML cannot be imported."""

@@ -41,8 +41,9 @@ FLAGS = tuple(
 )
 ENVIRON = dict(os.environ)
 
-#: The search path for modules, and the directory that holds this package.
 _sys_path: list[object] = [*sys.path]
+
+#: The search path for modules, and the directory that holds this package.
 MODULE_PATH = tuple(entry for entry in _sys_path if isinstance(entry, str))
 PACKAGE_PARENT = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - faster than pathlib
 
@@ -75,7 +76,7 @@ _ORIGINALS = {
 
 @contextmanager
 def originals_restored() -> Iterator[None]:
-    """Undo patches of the standard library for the duration of the block."""
+    """Undo patches of what is in `_ORIGINALS` for the duration of the block."""
     replaced = [
         (owner, name, vars(owner)[name])
         for owner, names in _ORIGINALS.items()

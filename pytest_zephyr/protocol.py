@@ -1,9 +1,9 @@
 """The messages between the test process and the sender, each one line of JSON.
 
 The sender starts with `Hello`. Then it answers one request, `Check` or `Push`, and the
-`LookUp` that may follow a check. While it pushes, it sends `Progress` messages. Messages
-hold secrets in plain text, so they are written only to a pipe between two processes of one
-user, never to a file.
+`LookUp` that may follow a check. While it pushes, it sends `Progress` messages. If
+it cannot answer, it sends `Broken` instead. Messages may hold secrets in plain text, so
+they are written only to a pipe between two processes of one user, never to a file.
 """
 
 from __future__ import annotations
@@ -53,8 +53,9 @@ class Check:
 class LookUp:
     """After `Checked`: look up test cases in Zephyr; answered with `LookedUp`.
 
-    Without *all* the answer has only unknown and ambiguous test cases, and the number
-    of look-ups may be limited. With *all* it has every test case without an execution.
+    Without *all* the answer has those that are unknown or ambiguous, if the settings do
+    not ignore them; only a limited number may be looked up. With *all* it has every
+    test case without an execution.
     """
 
     cases: tuple[CaseRef, ...]
@@ -66,7 +67,7 @@ class Push:
     """Push the results in a journal at the end of its session; answered with `Pushed`.
 
     *unwritten* are lines of the journal that could not be written to disk. *snapshot* is
-    that of `LookedUp`, unchanged; it is empty if there was no look-up.
+    that of `LookedUp`, unchanged, or empty if there is none.
     """
 
     settings: Settings
@@ -83,9 +84,9 @@ class Checked:
     """The result of the check.
 
     *texts* are for people; *has_mistakes* says that some of them are about mistakes of
-    the user. *in_phase* are the test cases of the phase, `None` if they were not read.
-    *clock_offset* is how many milliseconds the server's clock is ahead of ours, negative
-    if it is behind.
+    the user. *in_phase* has the ids and Alt IDs of the test cases in the phase, `None`
+    if they were not read. *clock_offset* is how many milliseconds the server's clock is
+    ahead of ours, negative if it is behind.
     """
 
     texts: tuple[str, ...] = ()
@@ -116,9 +117,10 @@ TO_ADD = "to-add"
 class LookedUp:
     """The *problems* with test cases that were looked up.
 
-    *error* says why the test cases could not be looked up. *snapshot* is the `Snapshot` of
-    the server as JSON, so that a push need not read it again. It is opaque to the test
-    process, which does not import the class.
+    With `LookUp.all`, *error* says why the test cases could not be looked up; it is
+    empty if they were. Without `LookUp.all`, *snapshot* is the `Snapshot` of the server
+    as JSON, so that a push need not read it again; it is empty if the server was not
+    read. It is opaque to the test process, which does not import the class.
     """
 
     problems: tuple[CaseProblem, ...] = ()
@@ -139,7 +141,8 @@ class Progress:
 class Pushed:
     """The result of a push.
 
-    *lines* are for people; *undelivered* says that something counts as undelivered.
+    *lines* are for people. *undelivered* says that something was not delivered, or that
+    the journal is damaged.
     """
 
     lines: tuple[Line, ...]

@@ -14,14 +14,15 @@ HIDDEN = "<hidden>"
 
 
 def mask_userinfo(url: str) -> str:
-    """Return *url* with everything between its scheme and its last ``@`` hidden."""
+    """Return *url* with all before its last ``@`` hidden, save a scheme with ``//``."""
     return re.sub(r"^((?:\w+:)?//)?.*@", rf"\1{HIDDEN}@", url, flags=re.DOTALL)
 
 
 class Secret:
     """A password or token; only `reveal` returns it.
 
-    `repr`, `str`, `format` and pickles show ``<hidden>``; `json.dumps` raises TypeError.
+    `repr`, `str` and `format` show ``<hidden>``, pickles and copies hold it;
+    `json.dumps` raises TypeError.
     """
 
     __slots__ = ("_value",)
@@ -71,7 +72,7 @@ class Scrubber:
         return one_line(self(text))
 
     def has_secret(self, document: str) -> bool:
-        """Return whether the text of a JSON *document* contains a secret."""
+        """Return whether the text of a JSON *document*, in ASCII, contains a secret."""
         # A loop is faster than any(), and this runs for every line of a journal.
         for secret in self._json_secrets:  # noqa: SIM110
             if secret in document:

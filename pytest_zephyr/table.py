@@ -1,4 +1,4 @@
-"""Options and markers as pytest declares them: names, help texts and defaults.
+"""Options and markers as they are declared to pytest: names, help texts and defaults.
 
 Every run of pytest loads this module, even one that reports nothing, so it imports
 nothing.
@@ -171,7 +171,8 @@ _ROWS: tuple[tuple[str, str, str | None, str | None], ...] = (
 def _with_default(text: str, metavar: str | None, default: str | None) -> str:
     """Return the help *text* with the *default* appended.
 
-    The text of a switch, and a text that describes the default, are not changed.
+    The text is not changed if there is no default, if it describes the default itself,
+    or if it is that of a switch.
     """
     is_complete = metavar == "" or "default:" in text
     return f"{text} (default: {default})" if default and not is_complete else text
@@ -187,7 +188,7 @@ ROWS = tuple(
 #: it collects for `pytest-zephyr drift`.
 COLLECTED_VARIABLE = "_ZEPHYR_COLLECTED"
 
-#: The options that name the phase for the results, from the project down.
+#: The options that name the target, from the project down.
 TARGET_OPTIONS = ("project", "release", "cycle", "phase")
 
 #: Options that cannot be set in an ini file.

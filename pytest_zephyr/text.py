@@ -77,7 +77,7 @@ def have(number: int) -> str:
 
 
 def join_words(parts: Iterable[str], conjunction: str = "and") -> str:
-    """Return *parts* as a list in a sentence: ``a, b and c``."""
+    """Return one or more *parts* as a list in a sentence: ``a, b and c``."""
     *others, last = parts
     return f"{', '.join(others)} {conjunction} {last}" if others else last
 

@@ -1,3 +1,3 @@
-"""Results as plain values, from the records of tests to the plan, notes and reports."""
+"""Results as plain values: from records of tests to plan, notes and report files."""
 
 from __future__ import annotations

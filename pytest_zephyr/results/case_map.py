@@ -32,8 +32,8 @@ class CaseMap:
     """Finds the test cases of tests by their names, and notes which rows were used.
 
     A row with the exact name takes precedence over patterns with ``*``; of several such
-    patterns the first row counts. Rows with the same pattern are merged. The number of
-    rows hardly affects the time of a look-up.
+    patterns the first row counts. Rows with the same pattern count as one, with the
+    test cases of all. The number of rows hardly affects the time of a look-up.
     """
 
     def __init__(self, rows: Iterable[MapRow] = (), source: str = "the map") -> None:
@@ -61,7 +61,8 @@ class CaseMap:
                 self._exact.setdefault(name, []).append(number)
                 if len(parts := name.split("*")) > 1:
                     globs.append((parts, number, set(chain(*map(_trigrams, parts)))))
-        # Index each glob by its rarest trigram; a glob without one is tried with every name.
+        # Index each glob (a pattern with *) by its rarest trigram; a glob without one
+        # is tried with every name.
         self._globs: dict[str, list[tuple[list[str], int]]] = {}
         counts = Counter(chain(*(trigrams for _parts, _number, trigrams in globs)))
         for parts, number, trigrams in globs:
@@ -122,7 +123,7 @@ class CaseMap:
 
 
 def _matches(parts: Sequence[str], name: str) -> bool:
-    """Return whether a glob with these *parts* matches *name*, in linear time."""
+    """Return whether a glob matches *name*; *parts* are the texts between its ``*``."""
     first, *middle, last = parts
     if not name.startswith(first) or not name.endswith(last):
         return False

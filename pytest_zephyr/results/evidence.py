@@ -1,4 +1,4 @@
-"""Evidence of a test as plain values: comments, files, steps, defects, fields."""
+"""Evidence of tests as plain values: comments, defects, fields, files and steps."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from typing import get_args
 
 
-#: The value of a field: plain JSON.
+#: The value of a field: a text, a number or a boolean, as in JSON.
 FieldValue = str | int | float | bool
 
-# Types and names of files become headers of a request. A line break in them would start
+# Types and names of files become parts of headers. A line break in them would start
 # another header.
 _CONTENT_TYPE = re.compile(
     r"[\w!#$%&'*+.^`|~-]+/[\w!#$%&'*+.^`|~-]+(?: *; *[ -~]*)?", re.ASCII
@@ -40,9 +40,9 @@ class Field:
 
 @dataclass(frozen=True)
 class File:
-    """An attachment with its content type, and its size in bytes.
+    """A file to attach, with its content type, and its size in bytes.
 
-    *digest* (SHA-256) is the name of its copy next to the journal.
+    Its *digest* (SHA-256) names the copy in a directory next to the journal.
     """
 
     name: str
@@ -55,9 +55,10 @@ class File:
 class Step:
     """A step, recorded when it begins, and again with its *outcome* when it ends.
 
-    *number* counts the steps of a test in the order they began. *label* is a text or the
-    number of a step of the test case. *depth* is the number of steps around it. *at* is the
-    time of the record in milliseconds since the epoch.
+    *number* counts the steps of a test in the order they began. *label* is a text or
+    the number of a step of the test case. *depth* is the number of steps around it.
+    *comment* says which error ended it, if any. *at* is the time of the record in
+    milliseconds since the epoch.
     """
 
     number: int
@@ -70,7 +71,7 @@ class Step:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """An attachment that was not copied, or another value that was not taken, and why.
+    """A file that was not copied, or another value that was not recorded, and why.
 
     *size* is in bytes, 0 if it is not known. *by_limit* says that a size limit is exceeded.
     """

@@ -27,17 +27,18 @@ from pytest_zephyr.results.records import worst
 
 
 def is_repeated(report: Report) -> bool:
-    """Return whether the attempt of *report* will be repeated.
+    """Return whether *report* says that another attempt of its test follows.
 
-    Each plugin has its own outcome for that, such as ``rerun`` or ``retried``.
+    Each plugin that repeats tests has its own outcome for that, such as ``rerun`` or
+    ``retried``.
     """
     return report.outcome not in {"passed", "failed", "skipped"}
 
 
 def classify(report: Report) -> Outcome | None:
-    """Return the outcome that pytest shows for *report*, `None` if it shows none.
+    """Return the outcome that *report* gives its test, `None` if it gives none.
 
-    It shows none for a passed setup or teardown, and for an attempt that will be repeated.
+    It gives none if a setup or teardown passed, or if another attempt follows.
     """
     if is_repeated(report):
         return None
@@ -54,11 +55,13 @@ def classify(report: Report) -> Outcome | None:
 
 @dataclass(slots=True)
 class _Attempts:
-    """The attempts of one node on one worker; the fields are those of the *last* one.
+    """The attempts of one node on one worker; *last* is the number of the last one.
 
     *earlier_failure* is the first failure of the attempts before it, in attempt
-    *earlier_attempt*. *rerun* says that another attempt was announced, *called* that a
-    record says how the call went. *duration* is in microseconds.
+    *earlier_attempt*. The other fields are those of the last attempt: *finished* says
+    that its teardown or a crash was reported, *rerun* that another attempt was
+    announced, *called* that a record says how the call went. *duration* is in
+    microseconds.
     """
 
     worker: str
@@ -76,8 +79,8 @@ class _Attempts:
     def add(self, report: Report) -> None:
         repeated = is_repeated(report)
         failure = report if repeated or report.outcome == "failed" else None
-        # The report of a crash has no attempt number. The crash ended the last attempt;
-        # or the next one if a rerun was announced before.
+        # The report of a crash has no attempt number. The crash ended the last attempt,
+        # or the next one if that was announced before.
         attempt = report.attempt
         if report.when == "???":
             attempt = self.last + self.rerun
@@ -109,7 +112,7 @@ class _Attempts:
 
     @property
     def final_outcome(self) -> Outcome | None:
-        """The outcome; `None` until the last attempt is finished, or if it is repeated.
+        """The outcome; `None` if the last attempt is not finished, or another follows.
 
         It is ``UNRUN`` if setup and teardown passed, and the call has no report.
         """
@@ -122,9 +125,10 @@ class _Attempts:
 class _Node:
     """The *result* of one node, incomplete before the last record.
 
-    *attempts_by_worker* has an entry for each worker that ran it, *marker_evidence* is
-    the evidence that its markers give. *markers_changed* says that they were changed
-    while the test ran.
+    *started* says that a `Start` of it was found. *attempts_by_worker* has the
+    attempts on each worker that ran it, *marker_evidence* is the evidence that its
+    markers give. *markers_changed* says that the markers were changed while the test
+    ran.
     """
 
     result: NodeResult
@@ -134,7 +138,7 @@ class _Node:
     markers_changed: bool = False
 
     def add_item(self, item: Item) -> None:
-        """Add what the markers of the test say; items may come in any order."""
+        """Add what *item* says about the test; items may come in any order."""
         result, evidence = self.result, item.evidence_values
         if item.changed:
             result.cases, result.new = item.cases, item.new
@@ -164,7 +168,7 @@ class _Node:
     def evidence(self, entries: Sequence[EvidenceEntry]) -> Evidence:
         """Return the evidence of markers and of the last attempt on each worker.
 
-        That attempt may have evidence and no report, if a crash ended it.
+        If a crash ended an attempt, it may have evidence and no report.
         """
         if not entries and not self.marker_evidence:
             return NO_EVIDENCE
@@ -227,8 +231,9 @@ def fold(
 ) -> list[NodeResult]:
     """Return one result for each node id in *records*.
 
-    The last attempt of a node counts, and its worst report decides. With *setup_only* no
-    test is called, as with ``--setup-plan``.
+    The last attempt of a node counts, and its worst report decides. If several workers
+    ran it, the worst of them decides. *setup_only* says that the session called no
+    test, as with ``--setup-plan``.
 
     No outcome is final before the last record: a rerun comes after a teardown, a failed
     subtest is reported before the call of its test, and after a crash no teardown is
@@ -273,7 +278,7 @@ def fold(
 def _find_running(nodes: Mapping[str, _Node], crash: Report) -> _Node | None:
     """Return the running test that *crash* ended, `None` if there is none.
 
-    Several tests may have the same node id.
+    *crash* has the node id without a number, which several tests may share.
     """
     count, node = 1, nodes.get(crash.nodeid)
     while node is not None and not node.runs_on(crash.worker):

@@ -1,11 +1,15 @@
 """Decides which results of a test count if several sessions of a run have results of it.
 
 Within a job the last attempt of a test counts. The results of several jobs all count, so
-that the worst decides later. Two sessions are attempts of one job if everything in `Job`
-except *attempt* is equal and the first was over when the second began, or if everything
-except *host*, *checkout* and *attempt* is equal and the CI service gives the second a
-higher attempt. All others are separate jobs. A test that was skipped or not run replaces no
-result of a test that ran.
+that the worst decides later. Two sessions are attempts of one job in two cases:
+
+- Everything in `Job` except *attempt* is equal, and the first was over when the second
+  began.
+- Everything in `Job` except *host*, *checkout* and *attempt* is equal, and the CI
+  service gives the second a higher attempt.
+
+All others are separate jobs. A test that was skipped or not run replaces no result of a
+test that ran.
 """
 
 from __future__ import annotations
@@ -29,11 +33,12 @@ from pytest_zephyr.text import short_digest
 class Job:
     """What a session did, and where.
 
-    *directory* (the root directory, and the one that pytest was started in) and
-    *interpreter* are relative to *checkout*, the CI service's directory for the source
-    code. *arguments* is a digest; *environment* maps variables, such as the CI service's
-    name of the job, to digests of their values. *attempt* is the number that the service
-    gives this attempt, 0 if it gives none.
+    *host* is the name of the machine, *checkout* the CI service's directory for the
+    source code, empty if it names none. *directory* (the root directory, and the one
+    that pytest was started in) and *interpreter* are relative to it where they are
+    below it. *arguments* is a digest; *environment* maps variables, such as the CI
+    service's name of the job, to digests of their values. *attempt* is the number that
+    the service gives this attempt, 0 if it gives none.
     """
 
     directory: str = ""
@@ -100,7 +105,7 @@ class Session:
         )
 
     def repeats(self, earlier: Session) -> bool:
-        """Return whether the CI service calls this a later attempt than *earlier*."""
+        """Return whether the CI service calls this a later attempt of the same job."""
         if self.job is None or earlier.job is None:
             return False
         return self.job.mark.repeats(earlier.job.mark)
@@ -112,9 +117,9 @@ class MergedResults:
 
     *ended* has the end of each session by name, in milliseconds since the epoch.
     *incomplete* names the sessions that are not complete. *replaced* counts, for two
-    sessions, the results of the first one that the second one replaced. *separate_jobs*
-    says why two sessions with different outcomes of a test are two jobs; the session
-    with the worse outcome comes first.
+    sessions, the results of the first one that the second one replaced, without tests
+    that did not run. *separate_jobs* says why two sessions in which a test ran, with
+    different outcomes, are two jobs; the session with the worse outcome comes first.
     """
 
     nodes: Sequence[NodeResult]
@@ -124,11 +129,11 @@ class MergedResults:
     separate_jobs: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
-_Entry = tuple[Session, NodeResult]
+_SessionResult = tuple[Session, NodeResult]
 
 
 def merge_sessions(sessions: Iterable[Session]) -> MergedResults:
-    """Return the results of *sessions* that count, in the order of their tests."""
+    """Return the results of *sessions* that count, grouped by test."""
     sessions = sorted(
         sessions, key=lambda each: (each.job_attempt, each.started, each.name)
     )
@@ -137,24 +142,24 @@ def merge_sessions(sessions: Iterable[Session]) -> MergedResults:
     if len(sessions) == 1:
         return MergedResults(sessions[0].nodes, ended, incomplete)
     repeated = _match_repetitions(sessions)
-    entries: dict[str, list[_Entry]] = {}
+    results: dict[str, list[_SessionResult]] = {}
     for session in sessions:
         for node in session.nodes:
-            entries.setdefault(node.nodeid, []).append((session, node))
+            results.setdefault(node.nodeid, []).append((session, node))
     nodes: list[NodeResult] = []
     replaced: Counter[tuple[str, str]] = Counter()
     separate_jobs: dict[tuple[str, str], str] = {}
-    for test_entries in entries.values():
-        effective: list[_Entry] = []
-        for entry in test_entries:
-            effective = _add(effective, entry, repeated, replaced)
+    for results_of_test in results.values():
+        effective: list[_SessionResult] = []
+        for result in results_of_test:
+            effective = _add(effective, result, repeated, replaced)
         _note_separate_jobs(effective, separate_jobs)
         nodes += [node for _, node in effective]
     return MergedResults(nodes, ended, incomplete, replaced, separate_jobs)
 
 
 def _match_repetitions(sessions: Sequence[Session]) -> dict[str, str]:
-    """Map the name of each repetition in another location to that of the session it repeats.
+    """Map repetitions that follow no session to the sessions they repeat, by name.
 
     If several jobs look alike, a repetition belongs to the worst of them that has none
     yet, because a passed job is rarely repeated.
@@ -172,12 +177,12 @@ def _match_repetitions(sessions: Sequence[Session]) -> dict[str, str]:
 
 
 def _add(
-    effective: list[_Entry],
-    later: _Entry,
+    effective: list[_SessionResult],
+    later: _SessionResult,
     repeated: Mapping[str, str],
     replaced: Counter[tuple[str, str]],
-) -> list[_Entry]:
-    """Return the entries that count after a *later* result of the same test."""
+) -> list[_SessionResult]:
+    """Return the results that count after a *later* result of the same test."""
     session, node = later
     superseded = [
         each
@@ -199,7 +204,7 @@ def _add(
 
 
 def _note_separate_jobs(
-    effective: Sequence[_Entry], separate_jobs: dict[tuple[str, str], str]
+    effective: Sequence[_SessionResult], separate_jobs: dict[tuple[str, str], str]
 ) -> None:
     if len(effective) < 2:
         return

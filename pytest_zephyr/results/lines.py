@@ -32,7 +32,8 @@ _MAX_LINES = 20
 #: How many annotations of each level GitHub shows for one step.
 _MAX_ANNOTATIONS = 10
 
-#: Matches the space between the colon of an advice and the command line after it.
+#: Matches the space between the colon that ends a piece of advice and the command line
+#: after it.
 _BEFORE_COMMAND = re.compile(r"(?<=:) (?=pytest-zephyr |.* -m pytest_zephyr )")
 
 _SPECIAL_IN_MARKDOWN = re.compile(r"([\\`*_\[\]<|#~&$])")
@@ -42,8 +43,8 @@ _SPECIAL_IN_MARKDOWN = re.compile(r"([\\`*_\[\]<|#~&$])")
 class Line:
     """A line of a summary; *more* are lines that belong to it, such as a command.
 
-    *code* names the kind of problem for scripts; it is empty for other lines. *url* is an
-    address in the text.
+    *code* names the kind of problem for scripts. That of other lines is `DRY_RUN` or
+    empty. *url* is an address in the text, if there is one to link.
     """
 
     text: str
@@ -57,7 +58,7 @@ class Line:
         return self.code not in {"", DRY_RUN}
 
     def cleaned(self, clean: Callable[[str], str]) -> Line:
-        """Return this line with *clean* applied to all its texts."""
+        """Return this line with *clean* applied to *text* and *more*."""
         return replace(self, text=clean(self.text), more=tuple(map(clean, self.more)))
 
     @property
@@ -94,7 +95,7 @@ def uncollected_lines(nodeids: Sequence[str]) -> list[Line]:
 
 
 def unreadable_lines(lines: Mapping[Path, Sequence[int]]) -> list[Line]:
-    """Return a problem for each file with *lines* that cannot be read."""
+    """Return a problem for each file; *lines* has the numbers of unreadable lines."""
     return problems(
         [
             f"{path}, line {first_few(map(str, numbers))} cannot be read. Test cases that"
@@ -129,7 +130,8 @@ def first_lines(lines: Sequence[Line]) -> list[Line]:
 def github_annotations(lines: Iterable[Line], environ: Mapping[str, str]) -> list[str]:
     """Return the annotations of a job on GitHub for the problems in *lines*, errors first.
 
-    The list is empty if *environ* is not that of a job on GitHub.
+    There are as many of each level as GitHub shows. The list is empty if *environ* is
+    not that of a job on GitHub.
     """
     if environ.get("GITHUB_ACTIONS") != "true":
         return []

@@ -34,7 +34,7 @@ _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]"
 )
 _OUTCOMES = "|".join(outcome.value for outcome in Outcome)
-#: The first line of notes that this package wrote.
+#: Matches the first line of notes that this package wrote.
 _OWN_FIRST_LINE = re.compile(
     rf"(?:{_OUTCOMES})(?:: \d+ of \d+ tests| .+ \(\d+\.\d\d s\)"
     rf"(?: after \d+ attempts)?(?: - .*)?)(?:\n|$)"
@@ -44,13 +44,14 @@ _OWN_FIRST_LINE = re.compile(
 #: half of the notes.
 _MIN_FAILURES_LENGTH = 200
 
-#: The notes of a result of another job whose own notes were overwritten.
+#: The notes of a result of another job if its own notes were overwritten.
 OTHER_JOB_NOTES = "another job of this run found this; its notes were overwritten"
 
 #: Deeper steps are shown at this depth.
 _MAX_STEP_DEPTH = 20
 
-#: The mark of a cut, with the number of characters that were left out.
+#: The end of the mark of a cut, and the mark, with a place for the number of characters
+#: that were left out.
 _CUT_END = "characters left out …]\n"
 _CUT = f"\n[… {{}} {_CUT_END}"
 
@@ -63,10 +64,11 @@ def write_notes(
 ) -> str | None:
     """Return the notes of the test case of *nodes*, `None` for no notes.
 
-    Each test has a line; a first line counts the tests if there are several. Then come the
-    evidence, the *steps* that Zephyr does not have, the failures, the CI job and the commit.
-    The text is escaped because the server shows notes as HTML. If it is too long, the
-    failures are shortened first.
+    Each test has a line; if there are several, a first line counts those with
+    *outcome*. Then come the evidence and the *steps* that Zephyr does not have. If the
+    options ask for notes, the failures, the CI job and the commit follow. The text is
+    escaped because the server shows notes as HTML. CI job and commit get a quarter of
+    the limit at most; if the text is still too long, the failures are shortened first.
     """
     texts = _compose(nodes, outcome, options, steps)
     if texts is None:
@@ -90,8 +92,8 @@ def full_text(
 ) -> str | None:
     """Return the full text of notes that would be cut, with all steps of the tests.
 
-    Returns `None` if the notes fit into the limit and *always* is not set. The text is
-    empty if there are no notes.
+    It is not escaped. Returns `None` if the notes fit into the limit, or if there are
+    none. With *always* it is always returned, and empty if there is nothing to tell.
     """
     text = "".join(_compose(nodes, outcome, options, ()) or ())
     if len(escape(text)) <= options.limit and not always:
@@ -117,7 +119,7 @@ def lists_all_steps(notes: str) -> bool:
 
 
 def one_line_notes(nodes: Sequence[NodeResult], outcome: Outcome) -> str:
-    """Return one line to replace the notes of an earlier run with."""
+    """Return one line to replace the notes of another result with."""
     if len(nodes) == 1:
         return escape(_node_line(nodes[0]))
     return _count_line(nodes, outcome)

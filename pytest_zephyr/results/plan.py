@@ -26,11 +26,12 @@ class CaseResult:
     """The result of one test case.
 
     *status* is `None` if the outcome maps to no status or to an invalid one. With a
-    *problem* nothing is sent; the result is *uncertain* if the problem is a damaged
-    journal. *milliseconds* is the duration of all tests, *at* the end of the last one
-    in milliseconds since the epoch. *notes* is `None` if the notes must not change;
-    *notes_options* say how they are written. *status_ids* has the id of each node's
-    status, empty if it has none.
+    *problem* nothing is sent; the result is *uncertain* if the problem is that a part
+    of the journal is missing or cannot be read. *milliseconds* is the duration of all
+    tests, *at* the end of the last one that ran, or of all if none ran, in milliseconds
+    since the epoch. *notes* is `None` if the result has none; *notes_options* say how
+    they are written. *status_ids* has the id of each node's status, empty if the node
+    has none.
     """
 
     case: CaseRef
@@ -84,7 +85,7 @@ class CaseResult:
 
     @property
     def sessions(self) -> set[str]:
-        """The names of the sessions whose tests ran, or of all of them if none did."""
+        """The names of the sessions in which a test ran, or of all if no test did."""
         ran = {node.origin.session for node in self.nodes if node.ran}
         return ran or {node.origin.session for node in self.nodes}
 
@@ -184,7 +185,7 @@ def duration_and_end(nodes: Sequence[NodeResult]) -> tuple[int, int]:
 
 
 def _doubt(nodes: Iterable[NodeResult], choice: Choice) -> str:
-    """Return why the result is uncertain; empty if it is a failure or certain."""
+    """Return why the result is uncertain; empty if it is certain or its status Fail."""
     doubt = next((node.doubt for node in nodes if node.doubt), "")
     if not doubt or (choice.status and choice.status.id == FAIL):
         return ""
@@ -195,11 +196,12 @@ def _doubt(nodes: Iterable[NodeResult], choice: Choice) -> str:
 def _weight(outcome: Outcome, choice: Choice) -> tuple[int, int, int]:
     """Return the sort key of an outcome; the highest key decides.
 
-    The order is Fail, Blocked, any other status, Pass, no status. ``skipped`` and
-    ``unrun`` decide only if no other outcome has a status.
+    The order is Fail, Blocked, any other status, Pass, no status. An invalid status of
+    a failure comes before Fail, of another outcome it counts as any other status.
+    ``skipped`` and ``unrun`` decide only if no other outcome has a status.
     """
     if choice.problem:
-        # A better outcome must not hide one whose status is invalid.
+        # A better outcome must not hide a failure whose status is invalid.
         status_rank = 4 if outcome.is_failure else 1
     else:
         status_rank = severity(choice.status.id) if choice.status else -1

@@ -1,8 +1,9 @@
 """Records of tests as plain values, and the result that follows from them.
 
-The *nodeid* of a record is pytest's node id of the test, with secret parameters hidden. If
-several tests of a session have the same node id, a number is added to it, so that each
-node id stands for one test. For JUnit XML it is the full name of the test.
+The *nodeid* of a record is pytest's node id of the test, with secret parameters hidden;
+for JUnit XML it is the full name of the test. If several tests of a session have the
+same one, a number is added from the second on, so that each node id stands for one
+test.
 """
 
 from __future__ import annotations
@@ -63,10 +64,10 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
 class NewCase:
     """A test case to create for a test without one; *package* and *name* identify it.
 
-    *package* is the directory of the test's file, with ``/`` between its parts. It
-    replaces ``{package}`` in the path of the folder. *script* is the node id without
-    parameters. For JUnit XML *package* is the class name, and *script* the full name of
-    the test.
+    *package* is the directory of the test's file, with ``/`` between its parts, empty
+    for the root directory. It replaces ``{package}`` in the path of the folder.
+    *script* is the node id without parameters. For JUnit XML *package* is the class
+    name, and *script* the full name of the test. *requirements* are Alt IDs.
     """
 
     package: str
@@ -82,9 +83,10 @@ class Item:
     """A selected test with the test cases that it verifies.
 
     *comment*, *defects* and *fields* come from its markers. *new* is the test case to
-    create for it, if any; *unmarked* says that it names no test case and is not ignored,
-    *invalid* that one of its markers has a mistake. *changed* says that its markers were
-    changed while it ran; such an item replaces the one from the collection.
+    create for it, if any; *unmarked* says that it names no test case, not even an
+    invalid one, and is not ignored, *invalid* that one of its markers has a mistake.
+    *changed* says that its markers were changed while it ran; such an item replaces
+    that of the collection.
     """
 
     nodeid: str
@@ -117,10 +119,11 @@ class Start:
 class Report:
     """One report of pytest as plain data; *when* is ``???`` for a crash of the process.
 
-    *attempt* is the number of the test's attempt in its session, from 0. *duration* is in
-    microseconds, *at* (its end) in milliseconds since the epoch. *text* is the failure as
-    pytest shows it, *short_text* a summary of it in one line. *reason* is that of a skip
-    or an expected failure.
+    *attempt* is the number of the test's attempt in its session, from 0; a crash has
+    none. *duration* is in microseconds, *at* (its end) in milliseconds since the epoch.
+    *text* is the failure as pytest shows it, *short_text* a summary of it in one line.
+    *xfail* says that a failure was expected. *reason* is that of a skip or an expected
+    failure, *subtest* the name of the subtest that the report is about.
     """
 
     nodeid: str
@@ -146,7 +149,11 @@ class End:
 
 @dataclass(slots=True)
 class Passed:
-    """A test that passed without anything else to report; fields as in `Report`."""
+    """A test that passed without anything else to report.
+
+    *duration* is that of setup, call and teardown together, *at* their end; units are
+    as in `Report`.
+    """
 
     nodeid: str
     duration: int = 0
@@ -170,17 +177,17 @@ class JobMark:
     attempt: int = 0
 
     def repeats(self, earlier: JobMark) -> bool:
-        """Return whether the CI service calls this a later attempt than *earlier*."""
+        """Return whether the CI service calls this a later attempt of the same job."""
         return self.kind == earlier.kind and self.attempt > earlier.attempt > 0
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a result came from: the CI service's page of the job, and the commit.
+    """Where a result came from.
 
-    *session* is the name of the session. *run* is the run key, or the name of the
-    session if there is no key. *job* is the job of the session; *started* is the start of
-    the session in milliseconds since the epoch.
+    *page* is the address of the CI service's page of the job. *session* is the name of
+    the session, *started* its start in milliseconds since the epoch, and *job* its job.
+    *run* is the run key, or the name of the session if there is no key.
     """
 
     page: str = ""
@@ -200,10 +207,10 @@ class NodeResult:
 
     *duration* is in microseconds and counts the last attempt; *at* is the time of the
     last start or report (its end) in milliseconds since the epoch, 0 if there was none.
-    *attempts* counts how often the test ran, in all attempts of its job. *failures* and
-    *evidence* are those of the last attempt, *earlier_failure* is the first failure of
-    the attempts before it. *doubt* names a missing part of the journal, which may hold a
-    failure.
+    *attempts* counts how often the test ran, in all attempts of its job; it is 1 if the
+    test never ran. *failures* and *evidence* are those of the last attempt,
+    *earlier_failure* is the first failure of the attempts before it. *doubt* says which
+    part of the journal is missing or cannot be read, and may hold a failure.
     """
 
     nodeid: str

@@ -1,7 +1,7 @@
 """Renders and writes report files: the outcome of each test case, as JSON or Markdown.
 
 ``docs/report.schema.json`` describes the JSON. A report is made piece by piece, because
-a run may have many test cases.
+a run may have many test cases. The summary of a CI job is written here, too.
 """
 
 from __future__ import annotations
@@ -53,10 +53,11 @@ Action = Literal[
 class CaseRow:
     """A test case with its result, and the *action* of the push for it.
 
-    Without an *id* and an *alt* the test case is still to be created. *status* and
-    *outcome* are those of the result, *reason* says why it was not reported. *milliseconds*
-    is the duration of all tests, *at* the end of the last one in milliseconds since the
-    epoch. *execution* is the id of the execution.
+    Without an *id* and an *alt* the test case was to be created, and was not. *status*
+    and *outcome* are those of the result; the push may have left the execution with
+    another status. *reason* says why the result was not reported. *milliseconds* is the
+    duration of all tests, *at* the end of the last one that ran in milliseconds since
+    the epoch. *execution* is the id of the execution.
     """
 
     tests: Sequence[NodeResult]
@@ -116,7 +117,7 @@ def row_of(result: CaseResult, action: Action, reason: str = "") -> CaseRow:
     if isinstance(result.case, int):
         row.id = result.case
     elif result.case != name:
-        # If the test case is still to be created, `result.case` is its name.
+        # If the test case could not be created, `result.case` is its name.
         row.alt = result.case
     return row
 

@@ -20,8 +20,8 @@ _SEVERITIES = {FAIL: 3, BLOCKED: 2, PASS: 0}
 #: The status, in a status map, of an outcome that is not sent.
 NO_STATUS = "-"
 
-#: The default status of each outcome: `NO_STATUS`, or an id of `STOCK`, because servers
-#: rename statuses.
+#: The default status of each outcome: `NO_STATUS`, or an id of `STOCK`. It is not a
+#: name, because servers rename statuses.
 DEFAULT_MAP: Mapping[Outcome, str] = {
     Outcome.PASSED: PASS,
     Outcome.FAILED: FAIL,
@@ -59,7 +59,7 @@ STOCK = (
 
 @dataclass(frozen=True)
 class Choice:
-    """The status of an outcome, `None` if the outcome is not sent.
+    """The status of an outcome, `None` if the outcome is not sent or has a *problem*.
 
     *problem* says why the outcome has no valid status; it is empty if there is no problem.
     *inactive* says that the problem is an inactive status.

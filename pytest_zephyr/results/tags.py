@@ -3,10 +3,11 @@
 The server has one result for a test case. Jobs on other machines learn only from this line
 what each job of the run has found::
 
-    [pytest-zephyr run=4c1f9a02 at=1764123561123 jobs=9a0b1c2d.3e4f:2@mhq1v2k3]
+    [pytest-zephyr run=4c1f9a02 at=1764123561123 jobs=9a0b1c2d.3e4f:2@mifdmbhf]
 
-Each job has kind, location and attempt (see `JobMark`), the id of the status that it found,
-and the time when its tests were over (milliseconds since the epoch, in base 36).
+Each job has kind, location and, unless it is 0, attempt (see `JobMark`), the id of the
+status that it found, and the time when its tests were over (milliseconds since the
+epoch, in base 36).
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _JOB = re.compile(
 
 @dataclass(frozen=True)
 class Finding:
-    """The status that one job found, by its id; its tests ended *at* this time.
+    """The id of the status that one *job* found; its tests ended *at* this time.
 
     Times of findings and tags are in milliseconds since the epoch.
     """
@@ -74,8 +75,8 @@ class OwnFinding(Finding):
 class Tag:
     """The run of a result, and the *findings* of its jobs.
 
-    *run_digest* is a digest of the run (see `Origin`), *at* the time when its last test
-    ended.
+    *run_digest* is a digest of the run (see `Origin`), *at* the time when the last
+    test of the test case ended.
     """
 
     run_digest: str
@@ -86,9 +87,9 @@ class Tag:
         return self.fit(MAX_TAG_LENGTH)
 
     def fit(self, room: int) -> str:
-        """Return the tag as text, with the findings that *room* characters suffice for.
+        """Return the tag as text, with as many findings as fit into *room* characters.
 
-        One of them is for the line break before the tag.
+        These include the line break before the tag.
         """
         head = f"[pytest-zephyr run={self.run_digest} at={_bounded(self.at)} jobs="
         jobs = ""
@@ -152,6 +153,7 @@ def compare(
         earlier = [
             each
             for each in here
+            # With the same time it is this finding, which was sent before.
             if each.at == mine.at or (each.at <= mine.started and mine.complete)
         ]
         if not earlier and mine.complete:
