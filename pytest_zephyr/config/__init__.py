@@ -1,3 +1,3 @@
-"""Where the values of options come from: flags, environment, ini files, the CI service."""
+"""Reads the values of options: from flags, environment, journals, ini files, CI service."""
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def attempt(environ: Mapping[str, str]) -> int:
 
 
 def job_url(environ: Mapping[str, str]) -> str:
-    """Return the address of the page of the job or its run, empty if there is none."""
+    """Return the address of the page of the job or its run, empty without a valid one."""
     url = find(environ, "job_url")
     for base, path in _RUN_PAGES:
         names = re.findall(r"{(\w+)}", path)

@@ -21,10 +21,10 @@ from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.secret import Secret
 
 
-#: How many bytes of a token file are read. A token has 40.
+#: The most bytes that are read of a token file. A token has 40.
 _MAX_TOKEN_BYTES = 4096
 
-#: `known_secrets` has no texts of fewer characters: they would match ordinary words.
+#: `known_secrets` has no texts of fewer characters: they might match ordinary words.
 _MIN_SECRET_LENGTH = 6
 
 
@@ -38,7 +38,8 @@ def find_credential(
     """Return the credential for the login method *auth*, `None` if none is given.
 
     *source* says where the name of the *token_file* came from. Adds to *warnings* if
-    others can read the file. Raises SettingsError for an invalid credential.
+    others can read the file. Raises SettingsError for an invalid credential, or if the file
+    cannot be read.
     """
     if auth in {"auto", "token"}:
         token = _token_credential(token_file, source, environ, warnings)
@@ -143,7 +144,7 @@ def known_secrets(
     token_file: Path | None = None,
     proxy: str | None = None,
 ) -> set[str]:
-    """Return all texts to hide in a journal, a summary or a report.
+    """Return all texts to hide in a journal, a summary or a report file.
 
     They are the secrets of Zephyr and of proxies that this process can read, with at
     least 6 characters.

@@ -1,4 +1,4 @@
-"""Identify the job of a pytest session by its environment and command line."""
+"""Identify the job of a session by its environment, directories and command line."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _IGNORED_VARIABLES = {
     "PYTEST_ADDOPTS",
 }
 
-#: Letters of pytest's flags without a value, and those that only change the output.
+#: Letters of flags of pytest without a value, and those that set the verbosity.
 _FLAG_LETTERS, _OUTPUT_LETTERS = "vqxsl", "vq"
 
 #: Flags that may differ between attempts of one job, without and with a value.
@@ -80,7 +80,7 @@ _IGNORED_FLAGS_WITH_VALUE = """
     --lfnf --last-failed-no-failures -n --numprocesses --verbosity --dist --maxprocesses -p
 """
 
-#: Names of variables whose values may be secrets. They share one digest.
+#: Matches names of variables with values that may be secrets. These share one digest.
 _SECRET_NAME = re.compile(
     r"TOKEN|SECRET|PASS|PWD|KEY|AUTH|CRED|COOKIE|JWT|URL|URI|PROXY|DSN", re.IGNORECASE
 )
@@ -135,7 +135,10 @@ _added_variables: dict[str, str] = {}
 
 
 def note_added_variables(before: Mapping[str, str], after: Mapping[str, str]) -> None:
-    """Remember the variables that the tests of a session added."""
+    """Remember the variables that the tests of a session, or of an earlier one, added.
+
+    *before* and *after* are the environment at the beginning and at the end of the session.
+    """
     for name, value in after.items():
         if name not in before or _added_variables.get(name) == before[name]:
             _added_variables[name] = value
@@ -144,7 +147,8 @@ def note_added_variables(before: Mapping[str, str], after: Mapping[str, str]) ->
 def without_added_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """Return *environ* without the variables that tests of earlier sessions added.
 
-    Changed values of other variables stay: they may be from the caller of `pytest.main`.
+    Variables with any other value than the added one stay: it may be from the caller of
+    `pytest.main`.
     """
     return {
         name: value
@@ -157,7 +161,8 @@ def significant_arguments(arguments: Iterable[str]) -> list[str]:
     """Return those of pytest's *arguments* that are equal in all attempts of one job.
 
     The others say which tests are repeated, how many processes run, what is printed,
-    which plugins ``-p`` loads or blocks, and how the run is reported.
+    which plugins ``-p`` loads or blocks, and how the run is reported. If one of them cannot
+    be parsed, all *arguments* are returned.
     """
     parser = argparse.ArgumentParser(
         add_help=False, allow_abbrev=False, exit_on_error=False
@@ -175,9 +180,9 @@ def significant_arguments(arguments: Iterable[str]) -> list[str]:
 
 
 def _without_output_letters(argument: str) -> str:
-    """Return ``-x`` for a group of flags such as ``-vx``: ``-v`` only changes the output.
+    """Return *argument*; a group of flags loses those that set the verbosity.
 
-    A group with only such flags becomes ``-v``.
+    ``-vx`` becomes ``-x``. A group with no other flags, such as ``-vq``, becomes ``-v``.
     """
     if not re.fullmatch(r"-[a-zA-Z]{2,}.*", argument, re.DOTALL):
         return argument

@@ -74,7 +74,7 @@ def read_map(path: Path, source: Source, ids: CaseIdParser) -> CaseMap:
     if path.suffix.lower() == ".json":
         rows, problems = _read_rows(_json_entries(text), ids)
     else:
-        # The delimiter is the one that leads to the fewest problems.
+        # Of the delimiters in the first line, that with the fewest problems is taken.
         lines = (line for line in text.split("\n") if line.strip() and line[0] != "#")
         first = next(lines, "")
         delimiters = sorted(filter(first.__contains__, _DELIMITERS), key=first.index)
@@ -142,10 +142,11 @@ def _csv_entries(text: str, delimiter: str) -> Iterator[_Entry]:
 
 
 def _json_entries(text: str) -> Iterator[_Entry]:
-    """Yield the entries of ``{pattern: cases}``, or of rows that begin with a pattern.
+    """Yield the entries of ``{pattern: cases}``, or of a list of rows.
 
-    The line number of an entry is that of its pattern, which is searched in *text* after
-    the pattern of the entry before.
+    A row is a list or an object, and its first value is a pattern. The line number of an
+    entry is that of its pattern, which is searched in *text* after the pattern of the entry
+    before.
     """
     document = json.loads(text, object_pairs_hook=_Pairs)
     if not isinstance(document, list):

@@ -20,12 +20,16 @@ from pytest_zephyr.table import TARGET_OPTIONS
 class Option:
     """One option: how its text becomes a value, and where it may be set.
 
-    The flag of an option with an empty *metavar* takes no value; an option with `None` has
-    no flag. *has_env* says whether an environment variable can set it. A journal stores the
-    *journaled* options, which decide the results, and the url. A push compares it with
-    its own; if it has none, it uses the stored one only if the user confirms that.
-    An option that *connects* says how to reach the server; each push reads it again. If an
-    option *names_files*, *parse* also takes the directory that relative paths start from.
+    - *metavar* is the name of the flag's value in the help. It is empty if the flag takes
+      no value, and `None` if there is no flag.
+    - *has_env* says that an environment variable can set the option.
+    - *journaled* says that the option decides the results, so a journal stores it.
+    - *connects* says that the option tells how to reach the server, so each push reads it
+      again. Only the url is in a journal, too: a push to another server is refused unless
+      a flag names that, and a push that has no url uses the stored one only if the user
+      confirms it.
+    - *names_files* says that *parse* also takes the directory that relative paths start
+      from.
     """
 
     name: str

@@ -66,7 +66,7 @@ def path(text: str, base: Path = HERE) -> Path:
 
 
 def report(text: str, base: Path = HERE) -> Path:
-    """Return the path of a report, with placeholders that are filled later."""
+    """Return the path of a report file, with placeholders that are filled later."""
     if PurePath(text).suffix.lower() not in {".json", ".md"}:
         raise InvalidValue("expected a file that ends in .json or .md")
     return path(text, Path(placeholders.escape(str(base))))
@@ -101,7 +101,10 @@ def size(text: str) -> int:
 
 
 def ref(text: str) -> Ref:
-    """Return the reference in *text*: a number is an id, unless ``name:`` precedes it."""
+    """Return the reference in *text*.
+
+    A number of up to 18 digits is an id, unless ``name:`` precedes it.
+    """
     if text == "name:":
         raise InvalidValue("a name must follow name:")
     if text.startswith("name:"):

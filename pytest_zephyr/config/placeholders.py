@@ -76,8 +76,8 @@ def values_of(
 ) -> dict[str, str]:
     """Return the value of each placeholder, an empty text if it has none.
 
-    *run* and *build* are the values of these options, which may be from the CI service or
-    from a journal.
+    *run* and *build* are the values of the options ``run_key`` and ``build``, which may
+    come from the CI service or from a journal.
     """
     now = time.localtime()
     return {

@@ -1,4 +1,4 @@
-"""Build the settings from flags, environment variables, journals and ini files."""
+"""Build the settings from flags, environment, journals, ini files and the CI service."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ class OptionSources:
     options. *journal_options* are those in the header of the journal *journal_name*; if
     they are not `None`, journaled options come only from there or from a flag.
     *overrides* has the options that ``-o`` sets, *ini* those in *ini_file*. *config_file*
-    is the ini file that a command to paste must name with ``-c``, `None` if the command
-    finds it.
+    is the ini file that a command to paste must name with ``-c``, `None` if it need not
+    name any.
     """
 
     flags: Mapping[str, object] = field(default_factory=dict)
@@ -75,8 +75,8 @@ class OptionSources:
     def find(self, option: Option) -> tuple[str, Source] | None:
         """Return the text of *option* and the first source that has it, `None` if none has."""
         for text, source in self._sources(option):
-            # In CI services, an empty variable means "not set". An empty flag was typed,
-            # so it counts.
+            # An empty value means "not set", as that of a variable does in CI services.
+            # But an empty flag was typed, so it counts.
             if text.strip() or source.kind == "flag":
                 return text.strip(), source
         return None
@@ -199,8 +199,9 @@ def settings_of_journal(
     *,
     keep_flags: bool,
 ) -> Settings:
-    """Return *settings* for the results of a journal with its own *journal_options*.
+    """Return *settings* for the results of a journal: with its own `_RESULT_OPTIONS`.
 
+    *journal_options* are those in its header; an option that is not there has its default.
     With *keep_flags*, the flags of the push take precedence over the journal. Invalid
     values in the journal are ignored.
     """

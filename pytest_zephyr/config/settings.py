@@ -68,12 +68,12 @@ class Ref:
 
     @property
     def option_text(self) -> str:
-        """A text that gives an option this value, whatever characters the name has."""
+        """A text that gives an option this value, even if the name looks like an id."""
         if self.name is None:
             return str(self.id)
         text = placeholders.escape(self.name)
-        # Without ``name:``, a number would be an id, and a text that begins with a dash
-        # would be a flag.
+        # Without ``name:``, a number would be an id, a dash would begin a flag, and
+        # ``id:`` or ``name:`` in the name would not be a part of it.
         is_plain = not text.strip().isdigit() and not re.match("-|id:|name:", text)
         return text if is_plain else f"name:{text}"
 
@@ -111,11 +111,15 @@ class Credential:
 class Settings:
     """Every value that a session or a push needs to report results.
 
-    *sources* maps the name of an option to where its value came from, *texts* to a text
-    that gives the option this value; placeholders in names are filled there.
-    *config_file* is the ini file that a command to paste must name with ``-c``, `None`
-    if the command finds it. *pushing* says that these are the settings of a push;
-    no journal stores its flags. *embedded* says that the server is the embedded one.
+    - *sources* maps the name of an option to where its value came from.
+    - *texts* maps the name of an option to a text that gives it this value; placeholders
+      in names are filled there.
+    - *config_file* is the ini file that a command to paste must name with ``-c``, `None`
+      if it need not name any.
+    - *pushing* says that these are the settings of a push; no journal stores its flags.
+    - *embedded* says that *url* is the address of the embedded server. Before that runs,
+      *url* is ``sandbox``.
+
     Times are in seconds.
     """
 
@@ -201,7 +205,7 @@ class Settings:
 
     @property
     def has_only_phase(self) -> bool:
-        """Whether nothing above the phase is set."""
+        """Whether no place above the phase is set."""
         return not (self.project or self.release or self.cycle)
 
     def may_create(self, kind: Create) -> bool:
@@ -224,9 +228,10 @@ class Settings:
     def require_push_settings(self, journal: Path | None = None) -> None:
         """Raise SettingsError unless all is set that is needed to send results.
 
-        That is a server, a credential, what leads to the phase, and a release to create
-        test cases in. For the embedded server, only its libraries have to be installed.
-        If a *journal* is pushed, the message about a missing place names only its flag.
+        That is a server, a credential, what leads to the phase, and, if test cases may be
+        created, a release for them. For the embedded server, only its libraries have to be
+        installed. If a *journal* is pushed, the message about a missing place names the
+        journal, and the flag that sets the place.
         """
         if self.url == SANDBOX:
             require_sandbox()

@@ -39,7 +39,7 @@ _OPEN_FLAGS = os.O_RDONLY | sum(
     getattr(os, flag, 0) for flag in ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK")
 )
 
-#: The flags with which a copy is created; an existing file is never overwritten.
+#: The flags with which the temporary file of a copy is created, never an existing one.
 _CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 #: The first bytes of some types of files.
@@ -52,13 +52,13 @@ _SIGNATURES = (
     (b"PK\x03\x04", "application/zip"),
 )
 
-# This reads files of the system, which tests may forbid later.
+# This reads files of the system; a test may forbid that later.
 mimetypes.init()
 
 #: The most characters in the name of an attachment.
 _MAX_NAME_LENGTH = 200
 
-#: The names of copies, and of files that are still being copied.
+#: The names of copies, and of temporary files that become copies.
 _OUR_FILES = re.compile(r"[0-9a-f]{64}|[0-9a-f]{16}\.tmp")
 
 #: Characters that file systems or multipart headers forbid in names.
@@ -66,13 +66,13 @@ _INVALID_IN_NAMES = re.compile(r'[\x00-\x1f\x7f-\x9f\ud800-\udfff/\\:*?"<>|]+')
 
 
 class _TooLarge(Exception):
-    """A file is over a limit, which the message names."""
+    """A size limit would be exceeded; the message names it."""
 
 
 class FileStore:
     """Copies the attachments of one process into *directory*.
 
-    No file may have more than *max_size* bytes, nor all files together more than
+    No file may have more than *max_size* bytes, nor all copies together more than
     *max_total*.
     """
 
@@ -88,7 +88,8 @@ class FileStore:
     ) -> File | LeftOut:
         """Copy an attachment; return it as evidence, or why it was left out.
 
-        *name* and *content_type* are guessed if they are empty.
+        *content* is what it contains, or the path of its file. *name* and *content_type*
+        are guessed if they are empty.
         """
         size = 0
         try:
@@ -132,7 +133,7 @@ class FileStore:
         return digest, size
 
     def _write(self, parts: Iterable[bytes]) -> tuple[str, int]:
-        """Write *parts* to a new file, named by its digest; return digest and size.
+        """Write *parts* to a copy, named by its digest; return digest and size.
 
         Other processes see only whole copies.
         """
@@ -172,7 +173,7 @@ def _make_directory(path: str) -> None:
 
 
 def _size_of(path: str) -> int | None:
-    """Return the size of a file, `None` if there is none."""
+    """Return the size of a file, `None` if that cannot be read."""
     try:
         return System.stat(path).st_size
     except OSError:
@@ -196,9 +197,9 @@ def digest_parts(parts: Iterable[bytes]) -> tuple[str, int]:
 
 
 def find_copy(file: File, journals: Iterable[Path]) -> Path | None:
-    """Return the copy of *file* next to one of *journals*.
+    """Return the path of the copy of *file* next to one of *journals*, `None` without one.
 
-    `None` if there is none, or if it was changed or replaced by a link.
+    A copy that was changed, or replaced by a link, does not count.
     """
     for journal in journals:
         path = journal.parent / FILES_DIRECTORY / file.digest
@@ -212,7 +213,8 @@ def find_copy(file: File, journals: Iterable[Path]) -> Path | None:
 def read_copy(path: Path, size: int) -> Iterator[bytes]:
     """Yield the content of the copy at *path*.
 
-    Raises OSError if that is not a regular file of *size* bytes.
+    Raises OSError if it cannot be read, if it is not a regular file of *size* bytes, or if
+    its directory is a link.
     """
     if path.parent.is_symlink() or path.is_symlink():
         raise OSError(errno.ELOOP, "it is a link")
@@ -240,7 +242,7 @@ def remove_unused(directory: Path, used: Collection[str]) -> None:
 def clean_name(name: str) -> str:
     """Return *name* with forbidden characters replaced, and cut if it is too long.
 
-    It is ``attachment`` if *name* has only spaces and dots.
+    Spaces and dots at its ends are removed; if nothing is left, it is ``attachment``.
     """
     name = _INVALID_IN_NAMES.sub("_", name).strip(" .") or "attachment"
     stem, dot, suffix = name.rpartition(".")

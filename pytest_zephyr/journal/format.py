@@ -28,7 +28,7 @@ from pytest_zephyr.text import short_digest
 #: Version of the format; a reader refuses a newer one.
 FORMAT_VERSION = 1
 
-#: The line that the next process writes after half a line that a kill has left.
+#: The line that a push writes after half a line that a kill has left.
 TORN = {"kind": "torn"}
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -36,16 +36,25 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Header:
-    """The first line: which session this is, and the options that decide its result.
+    """The first line: which session this is, and the options that a journal stores.
 
-    *session* is the name of the session. *options* are texts, with placeholders filled.
-    *started* is in milliseconds since the epoch. *worker* is the name of the
-    pytest-xdist worker, empty in the journal itself. *job* says what ran and where,
-    *pid* is the id of the process. *page*, the address of the job's page, and *commit*
-    come from the CI service. *unlocked* says that file locks do not work in this
-    directory. *is_cut_short* is 1 if lines are missing, because the disk refused them
-    or a test shortened the file. A session that is *setup_only* calls no test. The
-    journal of a *dry_run* is sent only when it is named. A header never holds a secret.
+    - *session* is the name of the session.
+    - *started* is its start in milliseconds since the epoch.
+    - *options* are the texts of the url and of the options that decide the results, with
+      placeholders filled.
+    - *worker* is the name of the pytest-xdist worker, empty in the journal itself.
+    - *job* says what ran and where.
+    - *pid* is the id of the process of the session.
+    - *unlocked* says that file locks do not work in this directory.
+    - *page* is the address of the job's page, *commit* the commit that was tested; both
+      come from the CI service.
+    - *is_cut_short* is 1 if lines are missing, because the disk refused them, or a test
+      shortened or removed the file.
+    - *setup_only* says that the session calls no test.
+    - *dry_run* says that the session is a dry run. The journal of a dry run is sent only if
+      the user names it.
+
+    A header never holds a secret.
     """
 
     session: str
@@ -73,7 +82,7 @@ class Header:
     def identity(self, overrides: Mapping[str, str] | None = None) -> tuple[str, ...]:
         """Return what identifies the run: its `run`, its server and its target.
 
-        The options in *overrides* replace those in the header.
+        *overrides* may have another url and other places than the header.
         """
         options = {**self.options, **(overrides or {})}
         values = (options.get(name, "") for name in ("url", *TARGET_OPTIONS))
@@ -88,7 +97,7 @@ class Header:
 
 @dataclass(frozen=True)
 class CollectError:
-    """A file or directory whose tests could not be collected."""
+    """A directory, file or class whose tests could not be collected."""
 
     nodeid: str
 
@@ -163,15 +172,19 @@ def header_line(header: Header) -> dict[str, Any]:
 
 
 def hidden_digest(nodeid: str) -> str:
-    """Return the digest that an item line has of a *nodeid* that holds a secret."""
+    """Return the digest of a *nodeid* with a secret, for the line of its item."""
     return short_digest(nodeid, 16)
 
 
-# The lines that every test has are built as texts, which is faster than an encoder.
+# The lines that most tests have are built as texts, which is faster than an encoder.
 
 
 def item_text(item: records.Item, hidden: str = "") -> str:
-    """Return the line of *item*; *hidden* is the digest of a node id with a secret."""
+    """Return the line of *item*.
+
+    *hidden* is the digest of the node id of pytest if *item* has another one, to hide a
+    secret.
+    """
     if any((hidden, item.new, item.comment, item.defects, item.fields, item.changed)):
         line = line_of(item)
         return System.encode(line | {"hidden": hidden} if hidden else line)
@@ -200,7 +213,10 @@ def passed_text(nodeid: str, duration: int, worker: str = "") -> str:
 
 
 def line_of(entry: object) -> dict[str, Any]:
-    """Return the line of any *entry*; for `_DATED_TYPES` a missing time is added."""
+    """Return the line of an *entry* as a JSON object.
+
+    If the entry is one of `_DATED_TYPES` and has no time, the present time is added.
+    """
     value = entry.value if isinstance(entry, evidence.EvidenceEntry) else entry
     line = {"kind": _KINDS[type(value)], **codec.to_json(entry)}
     if value is not entry:

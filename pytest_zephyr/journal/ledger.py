@@ -1,4 +1,8 @@
-"""Entries that a push needs: about the server, and about what earlier pushes wrote."""
+"""Entries that a push needs.
+
+They are about the server, about other sessions of the run, and about what earlier pushes
+wrote.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from pytest_zephyr.results.records import CaseRef
 
 @dataclass(slots=True)
 class Receipt:
-    """The receipt of a result; *digest* identifies it (see `results.plan.CaseResult`)."""
+    """The receipt of a result, with its *digest* (see `results.plan.CaseResult`)."""
 
     case: CaseRef
     execution: int
@@ -57,7 +61,7 @@ class Sending:
 
 @dataclass(frozen=True)
 class AttachmentKey:
-    """A file of one execution; *name* is the one that the test gave it."""
+    """A file for one execution; its *name* in Zephyr may be another, see `Naming`."""
 
     execution: int
     name: str
@@ -97,7 +101,10 @@ class Attached:
 
 @dataclass(frozen=True)
 class Stepped:
-    """The receipt of step results: by execution, a digest of the steps that it has."""
+    """The receipt of step results.
+
+    *rows* maps the id of an execution to a digest of the steps whose results it has.
+    """
 
     rows: Mapping[int, str]
 
@@ -109,13 +116,17 @@ LedgerEntry = Receipt | Sending | Attaching | Attached | Stepped
 class Memory:
     """What earlier pushes of the same results to one server noted, and how to note more.
 
-    *receipts* are executions with the digests of their results. *unanswered* maps each
-    execution whose write got no answer to the stamp that it had before. *attached* and
-    *stepped* are as in `Attached` and `Stepped`; *attaching* has the names of all files
-    that were attached, with or without an answer. *last_write* is when the last write
-    began, in milliseconds since the epoch; in the memory of a run, only journals with a
-    write that got no answer count. *journals* are the paths of the journals;
-    attachments are next to them. *note* writes entries to the journals.
+    - *receipts* are the ids of executions, each with the digest of a result written.
+    - *unanswered* maps the id of each execution whose last write has no receipt to the
+      stamp that it had before.
+    - *attached* are the files that have a receipt.
+    - *attaching* has the names of all files that were sent, with or without a receipt.
+    - *stepped* maps the id of an execution to the digest in its last `Stepped`.
+    - *last_write* is when the last write began, in milliseconds since the epoch. In the
+      memory of a run, only those of its journals count that are being sent and have a
+      write without a receipt.
+    - *journals* are the paths of the journals; attachments are next to them.
+    - *note* writes entries to those journals that are being sent.
     """
 
     receipts: set[tuple[int, str]] = field(default_factory=set)
@@ -129,7 +140,7 @@ class Memory:
 
     @property
     def open_since(self) -> int:
-        """When the last write began, 0 if every write has an answer."""
+        """When the last write began, 0 if every write has a receipt."""
         attaching = self.attaching.keys() - self.attached
         return self.last_write if self.unanswered or attaching else 0
 
@@ -149,7 +160,7 @@ class Memory:
             self.last_write = max(self.last_write, entry.at)
 
     def merge(self, other: Memory) -> None:
-        """Add what another journal says, except for the time of its last write."""
+        """Add what *other*, the memory of a journal, has, but not its *last_write*."""
         self.receipts |= other.receipts
         self.unanswered |= other.unanswered
         self.attached |= other.attached

@@ -80,7 +80,7 @@ def may_be_running(pid: int, *, on_this_host: bool, path: Path) -> bool:
 def is_alive(pid: str) -> bool:
     """Return whether process *pid* runs on this host.
 
-    Windows cannot tell: there every process id counts as running.
+    On Windows, where `os.kill` cannot ask, every process id counts as running.
     """
     if not (pid.isascii() and pid.isdigit()) or int(pid) == 0:
         return False

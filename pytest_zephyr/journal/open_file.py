@@ -1,4 +1,4 @@
-"""A file that stays open while tests run, and survives tests that close or remove it."""
+"""A file that stays open, and notices if a test closes, shortens or removes it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ class Shortened(OSError):
 class OpenFile:
     """The file at *path*, open and locked, unless another process has locked it.
 
-    A *new* file must not exist yet. Every method but `close` may raise OSError.
+    A *new* file must not exist yet. Opening, reading and changing the file may raise
+    OSError.
 
-    A descriptor is checked before it is used: if a test has closed it, its number may
+    The descriptor is checked before it is used: if a test has closed it, its number may
     belong to another file now, which must not be written to.
     """
 
@@ -78,7 +79,10 @@ class OpenFile:
             return False
 
     def write(self, data: bytes) -> int:
-        """Append *data*, or as much as there is room for; return the number of bytes."""
+        """Append *data*, or as much as there is room for; return the number of bytes.
+
+        Raises Shortened, and writes nothing, if the file is shorter than we left it.
+        """
         if not self._has_our_size():
             size = self._check().st_size
             if size < self._size:
@@ -97,10 +101,10 @@ class OpenFile:
         return b"".join(parts)
 
     def overwrite(self, position: int, data: bytes) -> None:
-        """Replace bytes at *position* by *data*, which needs no room on the disk."""
+        """Replace the bytes at *position* by *data*; this needs no room on the disk."""
         if not self.is_there or position >= self._size:
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
-        # The descriptor that appends cannot write anywhere else.
+        # Our descriptor can write only at the end of the file.
         descriptor = System.open(self._path, _CHANGE_FLAGS, 0o666)
         try:
             System.seek(descriptor, position, os.SEEK_SET)
@@ -132,7 +136,7 @@ class OpenFile:
             return False
 
     def _check(self) -> os.stat_result:
-        """Return the file's status. Raises OSError if the descriptor leads elsewhere."""
+        """Return the file's status. Raises OSError if the descriptor no longer leads to it."""
         status = System.fstat(self._descriptor)
         if _identity(status) != self._identity:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))

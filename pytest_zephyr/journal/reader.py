@@ -46,7 +46,7 @@ _BATCH_BYTES = 64 * 1024
 #: The most bytes of a line; a file that is not a journal may have longer ones.
 _MAX_LINE_BYTES = 64 * 1024 * 1024
 
-#: The entries that are about one test.
+#: The types of entries that are about one test.
 _TEST_RECORDS = tuple(type_ for type_ in get_args(Record) if type_ is not End)
 
 #: Matches the digest of an attachment, which is the name of its copy.
@@ -62,7 +62,8 @@ _KINDS_AFTER_TESTS = {
     *("stepped", "delivered"),
 }
 
-#: The kinds of lines that are about the test that they name, and only about that.
+#: The kinds of lines that name a test, and no test case: if one cannot be read, only the
+#: result of this test is in doubt.
 _KINDS_WITH_TEST = {
     *("start", "report", "passed", "comment", "defect", "field", "attachment", "step"),
     "left_out",
@@ -77,7 +78,7 @@ _KINDS_WITHOUT_TEST = _KINDS_AFTER_TESTS | {"header", "torn", "clock", "deselect
 class UnreadableLine:
     """A line that cannot be read; its *number* counts from 1.
 
-    *kind* and *nodeid* are empty if they cannot be read either.
+    *kind* and *nodeid* are empty if the line has none, or if they cannot be read either.
     """
 
     path: Path
@@ -92,7 +93,8 @@ class UnreadableLine:
             return ()
         if self.nodeid and self.kind in _KINDS_WITH_TEST:
             return (self.nodeid,)
-        # It may be the item of a test, which alone names the test cases of the test.
+        # It may be an item, which alone names the test cases of its test, or say that a
+        # file could not be collected: then any result may be wrong.
         return None
 
     def __str__(self) -> str:
@@ -103,9 +105,11 @@ class UnreadableLine:
 class Contents:
     """What a journal says: the results of its *session*, and what else is in it.
 
-    *uncollected* are node ids, *deselected* is how many tests were not run because their
-    test cases are not in the phase. *memories* has what pushes noted, by server. *server* is
-    that of the last push, or that of the options if there was no push.
+    - *uncollected* are the node ids of what could not be collected.
+    - *deselected* is how many tests were not run because their test cases are not in the
+      phase.
+    - *memories* has what pushes noted, by server.
+    - *server* is that of the last push, or that of the options if there was no push.
     """
 
     session: Session
@@ -161,7 +165,11 @@ class Journal:
         raise NotAJournal(msg)
 
     def read(self) -> Contents:
-        """Read all lines; the times of the results are those of the server's clock."""
+        """Read all lines.
+
+        If one says how far ahead the server's clock is, the times of the results become
+        those of that clock.
+        """
         header = self.header
         server = header.options.get("url", "")
         memories: defaultdict[str, ledger.Memory] = defaultdict(ledger.Memory)
@@ -176,7 +184,7 @@ class Journal:
                     memories[server].add(entry)
                 elif isinstance(entry, ledger.Server):
                     if not server:
-                        # Earlier entries do not say which server they are about.
+                        # Earlier entries name no server, so they count for this one.
                         memories[entry.url] = memories.pop("", ledger.Memory())
                     server = entry.url
                 else:
@@ -218,7 +226,7 @@ class Journal:
             yield from _decode(path, self._lines(path))
         yield from _decode(self.path, self._unwritten)
         if self.header.is_cut_short:
-            # Lines are missing, so a test that seems unfinished has not crashed.
+            # Lines are missing, so a test that seems unfinished need not have crashed.
             yield End()
 
     def count_test_records(self) -> int:
@@ -324,7 +332,7 @@ def _note_doubts(
 ) -> None:
     """Note in each of *nodes* the first unreadable line that may be about it.
 
-    A line that names a test which none of the nodes is may be about each of them.
+    A line about a test that is not among *nodes* may be about each of them.
     """
     doubts: dict[str, str] = {}
     known = {node.nodeid for node in nodes}
@@ -339,9 +347,9 @@ def _note_doubts(
 
 
 def _shift_times(nodes: Iterable[NodeResult], offset: int) -> None:
-    """Add *offset*, in milliseconds, to the times of *nodes*, sessions and steps.
+    """Add *offset*, in milliseconds, to the times of *nodes*, their sessions and steps.
 
-    A time of a node or a step that is not known stays 0. Reports keep their times.
+    If the time of a node or a step is not known, it stays 0. Reports keep their times.
     """
     for node in nodes:
         node.at += offset if node.at else 0

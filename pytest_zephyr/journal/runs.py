@@ -1,4 +1,4 @@
-"""Finds journals, groups them into runs, and reads the results of a run."""
+"""Finds and removes journals, groups them into runs, and reads the results of a run."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ _SESSION_NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-[0-9a-f]{6}")
 class Run:
     """The journals of one run, perhaps of several CI jobs with one run key and target.
 
-    *others* count for the results, but are not being sent. The sessions of the journals
-    *running* still run; they send their own results later.
+    *journals* are to be sent; *others* only count for the results that are sent. The
+    sessions of the journals *running* still run; they send their own results later.
     """
 
     journals: tuple[reader.Journal, ...]
@@ -63,7 +63,7 @@ class Run:
 
     @property
     def cut_short(self) -> list[Path]:
-        """The journals that a full disk or a test has cut short."""
+        """The paths of those that a full disk or a test has cut short."""
         return [each.path for each in self.journals if each.header.is_cut_short]
 
     @property
@@ -71,7 +71,7 @@ class Run:
         return min(journal.header.started for journal in self.journals)
 
     def read(self) -> RunContents:
-        """Read all journals; one that was removed meanwhile does not count."""
+        """Read *journals* and *others*; one that was removed meanwhile does not count."""
         journals, others = map(_read_all, (self.journals, self.others))
         sessions = [each.session for each in (others | journals).values()]
         return RunContents(journals, others, merge_sessions(sessions))
@@ -87,8 +87,8 @@ class Run:
 class RunContents:
     """What the journals of a run say: those that are sent, and the *others*, by path.
 
-    *merged* has the results that count, with times of the server's clock. They do not depend
-    on the order of the journals.
+    *merged* has the results that count; their times are those of the server's clock if
+    their journal has a `Clock`. The order of the journals makes no difference.
     """
 
     journals: dict[Path, reader.Contents]
@@ -106,13 +106,16 @@ class RunContents:
 
     @property
     def uncollected(self) -> list[str]:
-        """The node ids of what could not be collected."""
+        """The node ids of what the sessions that are sent could not collect."""
         lists = (each.uncollected for each in self.journals.values())
         return list(dict.fromkeys(chain.from_iterable(lists)))
 
     @property
     def deselected(self) -> int:
-        """How many tests were not run because their test cases are not in the phase."""
+        """How many tests the sessions that are sent did not run.
+
+        Their test cases are not in the phase.
+        """
         return sum(each.deselected for each in self.journals.values())
 
     def memory(self, server: str) -> ledger.Memory:
@@ -156,10 +159,10 @@ def _read_all(journals: Iterable[reader.Journal]) -> dict[Path, reader.Contents]
 
 @dataclass
 class JournalSelection:
-    """The journals to be sent, and the *problems* with those that cannot be read.
+    """The journals to be sent, and messages about those that cannot be sent: *problems*.
 
-    *dry_runs* are journals of dry runs that are not sent. *directories* may have more
-    journals of the same runs.
+    *dry_runs* are the paths of journals of dry runs that are not sent. *directories* may
+    have more journals of the same runs.
     """
 
     journals: list[reader.Journal] = field(default_factory=list)
@@ -175,9 +178,9 @@ def run_of(
 ) -> Run:
     """Return the run of *journals*, with the other *known* journals that belong to it.
 
-    Without a run key there are no others. Delivered ones count, because the worst result
-    of the jobs of one run counts, whichever job is sent last. Journals of dry runs do not
-    count, and copies of one journal count once.
+    Without a run key there are no others. Others that are delivered count, too, because the
+    worst result of the jobs of one run counts, whichever job is sent last. Others of dry
+    runs do not count, and copies of one journal count once.
     """
     header = journals[0].header
     same: dict[str, reader.Journal] = {}
@@ -265,7 +268,7 @@ def find_journals(paths: Iterable[Path]) -> JournalSelection:
         for part in parts
         if whole_of(part).resolve() not in resolved
     ]
-    # A pattern that names real runs may match dry runs of the same run by accident.
+    # A shell pattern for the journals of a run may match those of its dry runs, too.
     real = {each.header.identity() for each in journals if not each.header.dry_run}
     for journal in journals:
         if journal.header.dry_run and journal.header.identity() in real:
@@ -276,7 +279,10 @@ def find_journals(paths: Iterable[Path]) -> JournalSelection:
 
 
 def journal_files(path: Path) -> list[Path]:
-    """Return *path* itself, or the journals in that directory without their parts."""
+    """Return the journals in the directory *path*, or *path* itself if it is none.
+
+    The file of a worker is one of them only if the journal that it belongs to is missing.
+    """
     return [
         each
         for each in _files(path)
@@ -307,8 +313,8 @@ def _open(
 ) -> reader.Journal | None:
     """Open a journal, or add to *problems* why not.
 
-    A file that the user has not named is no problem if it is something else, or if
-    another session has removed it meanwhile.
+    A file that the user has not named is no problem if it is not a journal, or if another
+    session has removed it meanwhile.
     """
     try:
         return reader.Journal(path)
@@ -322,8 +328,8 @@ def _open(
 def _lost_its_header(path: Path) -> bool:
     """Return whether a file without a header is a journal that has had one.
 
-    It has the name of a session and a whole first line. A session that was killed while it
-    wrote the header leaves no whole line.
+    Then it has the name of a session, and a whole first line: a session that was killed
+    while it wrote the header leaves only a part of a line.
     """
     with suppress(OSError), path.open("rb") as file:
         return bool(_SESSION_NAME.fullmatch(path.stem)) and file.readline().endswith(
@@ -333,12 +339,12 @@ def _lost_its_header(path: Path) -> bool:
 
 
 def prune(directory: Path, keep: int = 20) -> None:
-    """Remove old delivered journals, and old attachments that no journal names.
+    """Remove old delivered journals, and then old attachments that no journal names.
 
-    The last *keep* delivered journals stay. A delivered journal with a run key also stays
-    for a day, and while another journal of its run is not delivered: other jobs of the run
-    may follow, and the worst result of all jobs counts. A directory with very many journals
-    is cleared in several sessions.
+    If no journal is removed, all attachments stay, too. The last *keep* delivered journals
+    stay. A delivered journal with a run key also stays for a day, and while another journal
+    of its run is not delivered: other jobs of the run may follow, and the worst result of
+    all jobs counts. A directory with very many journals is cleared in several sessions.
     """
     paths = journal_files(directory)[::-1]
     searched = 0
@@ -393,8 +399,9 @@ def group(
 ) -> list[Run]:
     """Group *journals* into runs, in the order in which these began.
 
-    *overrides* are options that replace those of all journals. *directories* may have more
-    journals of the same runs, as may the directories of *journals*.
+    *overrides* are the url and the places to send all *journals* to, if they are not those
+    of the journals. *directories* may have more journals of the same runs, as may the
+    directories of *journals*.
     """
     journals = list(journals)
     groups: dict[tuple[str, ...], list[reader.Journal]] = {}

@@ -1,7 +1,7 @@
 """Writes a journal line by line, to a disk that may be full.
 
 Lines are only appended, so a kill leaves at most one incomplete line. The exceptions are one
-digit of the header, and a file that a test has shortened, which is written again.
+digit of the header, and a file that a test has shortened or removed: it is written again.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ class JournalWriter:
     """Appends to one journal file.
 
     The operating system gets each line at once, so a killed process loses nothing. When
-    the disk refuses a line, *broken* says why, all further lines stay in *unwritten*, and
-    the header says that the file is not complete: otherwise a journal without an end
-    would be read as a session that died.
+    the disk refuses a line, *broken* says why, and this line and all further ones stay in
+    *unwritten*. The header of a journal that this process created then says that lines are
+    missing: otherwise a journal without an end would be read as a session that died.
     """
 
     def __init__(self, path: Path, scrub: Scrubber | None = None) -> None:
@@ -90,7 +90,7 @@ class JournalWriter:
         except OSError as error:
             writer.broken = error
         else:
-            # Some network file systems refuse locks, or grant all of them.
+            # Some network file systems refuse locks, or grant all: ours is not seen then.
             header = replace(header, unlocked=not is_locked(path))
         # Not scrubbed: it holds no secret, but may hold a word that is also a password.
         encoded = System.encode(journal_format.header_line(header))
@@ -154,7 +154,7 @@ class JournalWriter:
                 path.unlink()
 
     def take_unwritten(self) -> list[str]:
-        """Return the lines that the disk refused, and forget them.
+        """Return the lines that could not be written, and forget them.
 
         Another process writes them.
         """
@@ -218,7 +218,7 @@ class JournalWriter:
         """
         unmarked, marked = _CUT + b"0", _CUT + b"1"
         self._header = self._header.replace(unmarked, marked, 1)
-        # `_mark_cut` may have marked the file already.
+        # Mark the rest, too, unless `_mark_cut` has done so already.
         rest = rest.replace(unmarked, marked, 1)
         lines = rest[len(self._header) :] if rest.startswith(self._header) else b""
         lines = lines[: lines.rfind(b"\n") + 1]
@@ -243,7 +243,7 @@ class JournalWriter:
         try:
             written = self._file.write(data)
             if written != len(data):
-                # The whole line is written again later.
+                # All of *data* is written again later.
                 with suppress(OSError):
                     self._file.remove_end(written)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -272,7 +272,7 @@ class JournalWriter:
         return False
 
     def _mark_cut(self, cut: bytes) -> None:
-        """Write the digit *cut* into the header, which needs no room on the disk."""
+        """Write the digit *cut* into the header; this needs no room on the disk."""
         if self._file is not None and self._header:
             with suppress(OSError):
                 self._file.overwrite(self._header.index(_CUT) + len(_CUT), cut)

@@ -42,7 +42,7 @@ from pytest_zephyr.text import shorten
 from pytest_zephyr.text import shorten_name
 
 
-#: The most characters that the journal gets of the text of one failure.
+#: The most characters that the journal gets of the text of one failure or skip.
 _MAX_TEXT = 20_000
 
 
@@ -78,9 +78,9 @@ class Importer:
         )
 
     def write(self, files: Sequence[Path], header: journal_format.Header) -> Path:
-        """Return the path of the journal with the results of *files*.
+        """Write the results of *files* to a journal, unless there is one; return its path.
 
-        It is written if it does not exist. Raises JunitError.
+        Raises JunitError.
         """
         directory, digest = self._settings.journal, self._digest(files, header)
         for path in directory.glob(f"*-{digest}{JOURNAL_SUFFIX}"):
@@ -106,7 +106,10 @@ class Importer:
         return temporary.replace(directory / f"{header.session}{JOURNAL_SUFFIX}")
 
     def _digest(self, files: Sequence[Path], header: journal_format.Header) -> str:
-        """Return a digest of *files* and of the options that decide the results."""
+        """Return a digest of *files* and of the options that decide the results.
+
+        Raises JunitError.
+        """
         contents = []
         for path in filter(None, [*files, self._options["map"]]):
             if not path.is_file():
@@ -119,8 +122,8 @@ class Importer:
 
     def _append(self, tests: Iterable[TestElement], writer: JournalWriter) -> None:
         ended = 0
-        # How many tests have each name. The keys are hashes, because there may be many long
-        # names.
+        # How many tests had each name so far. The keys are hashes, because there may be
+        # many long names.
         counts = Counter[int]()
         for test in tests:
             name_hash = hash(test.full_name)
@@ -165,7 +168,7 @@ class Importer:
         """Return the test cases of *test*. Raises ValueError for an invalid id."""
         if cases := self._ids.parse(str(test.ids)):
             return cases
-        # These differ if class and name are the same.
+        # The second differs from the first if class and name are equal, or one is empty.
         names = test.full_name, f"{test.classname}.{test.name}"
         if mapped := self.case_map.cases_of(test.full_name, names):
             return mapped
@@ -226,7 +229,10 @@ def _records(
 def _with_ending(
     report: records.Report, ending: Ending, outcome: str
 ) -> records.Report:
-    """Return *report* with the *ending* of an attempt, and with *outcome* if it failed."""
+    """Return *report* with the *ending* of an attempt.
+
+    It gets the *outcome*, unless the ending is a skip.
+    """
     text = str(ending.text) or ending.message
     if "\n" in ending.message and ending.message not in text:
         text = f"{ending.message}\n{text}"

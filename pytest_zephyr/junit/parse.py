@@ -34,6 +34,7 @@ _OUTCOMES = {
 }
 
 _SUITE_TAGS = {"testsuites", "testsuite", "testrun"}
+#: The elements that a `TestElement` is made of.
 _TEST_TAGS = _SUITE_TAGS | {"testcase"}
 
 #: How output names an attachment: the path, and perhaps JSON after it.
@@ -48,7 +49,7 @@ _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
 #: About how many characters to keep of the text of a failure.
 _MAX_TEXT = 2**20
 
-#: The most characters to keep of a name or a message.
+#: The most characters to keep of a name, and of a failure or a skip in one line.
 MAX_LINE = 1000
 
 #: The most attachments to take from one text.
@@ -138,7 +139,10 @@ class TestElement:
 
     @property
     def full_name(self) -> str:
-        """``classname.name``, or one of both if they are equal or the other is empty."""
+        """``classname.name``, or one of both if they are equal or the other is empty.
+
+        Without both it is ``(no name)``.
+        """
         names = dict.fromkeys((self.classname, self.name))
         return ".".join(filter(None, names)) or "(no name)"
 
@@ -244,10 +248,10 @@ class _Handler(ContentHandler):
 
 
 def _parse_timestamp(text: str, latest: int) -> int:
-    """Return the milliseconds since the epoch of *text*, 0 if it is no time up to *latest*.
+    """Return the milliseconds since the epoch of *text*, 0 if it is no valid time.
 
-    A time without a zone may be local time or UTC: the later one counts that is not after
-    *latest*.
+    A time after *latest* is not valid. A time without a zone may be local time or UTC: the
+    later one counts that is valid.
     """
     match = _TIMESTAMP.fullmatch(text)
     if match is None:
