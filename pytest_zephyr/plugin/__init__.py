@@ -164,9 +164,9 @@ class ZephyrHooks:
     def pytest_zephyr_record(self, item: pytest.Item, record: ZephyrRecord) -> None:
         """Add to the result of *item*, or change the text of its failure.
 
-        Called for each report of a test: setup, call and teardown. The fixtures of the
-        test are still active when the call is reported. The return value is ignored, and
-        an exception gives a `PytestZephyrWarning` for the test::
+        Called for each report of a test: setup, each subtest, call and teardown. The
+        fixtures of the test are still active when the call is reported. The return
+        value is ignored, and an exception gives a `PytestZephyrWarning` for the test::
 
             def pytest_zephyr_record(item, record):
                 if record.failed and "page" in item.funcargs:

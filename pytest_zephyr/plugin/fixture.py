@@ -1,4 +1,4 @@
-"""The fixture ``zephyr``, and the record of the hook: they write evidence of a test."""
+"""What tests and the hook `pytest_zephyr_record` use to add evidence to a journal."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Zephyr:
     def __init__(self, item: pytest.Item) -> None:
         self._item = item
         self._recorder = item.config.stash.get(RECORDER, Recorder())
-        # In the stash, so that the record that hooks get continues the numbers.
+        # In the stash, so that the `ZephyrRecord` of a hook continues the numbers.
         self._step_numbers = item.stash.setdefault(_STEP_NUMBERS, itertools.count(1))
         self._nesting = Nesting()
 
@@ -217,9 +217,9 @@ class Zephyr:
 class ZephyrRecord(Zephyr):
     """One report of a test, before it is written to the journal.
 
-    The hook ``pytest_zephyr_record`` gets one for setup, call and teardown of each test.
-    The record has the methods of `Zephyr`. The hook may change the *text* of a failure;
-    *nodeid*, *when* and *outcome* are only for reading::
+    The hook ``pytest_zephyr_record`` gets one for setup, each subtest, call and
+    teardown of a test. The record has the methods of `Zephyr`. The hook may change the
+    *text* of a failure; *nodeid*, *when* and *outcome* are only for reading::
 
         def pytest_zephyr_record(item, record: ZephyrRecord):
             if record.failed and record.when == "call":
@@ -227,11 +227,11 @@ class ZephyrRecord(Zephyr):
                 record.comment("failed in the call")
     """
 
-    #: The part of the test that the report is about.
+    #: The part of the test that the report is about; ``call`` for a subtest.
     when: Literal["setup", "call", "teardown"]
-    #: The outcome of that part, as pytest reports it; an expected failure is ``skipped``.
+    #: The outcome as pytest reports it; an expected failure is ``skipped``.
     outcome: Literal["passed", "failed", "skipped"]
-    #: The failure, or the reason of a skip, as pytest shows it; empty if the part passed.
+    #: The failure, or the reason of a skip, as pytest shows it; empty if it passed.
     text: str
 
     def __init__(self, item: pytest.Item, report: pytest.TestReport) -> None:

@@ -69,7 +69,10 @@ def guarded(hook: Hook) -> Hook:
 
 
 def describe_hook_error(hook: pluggy.HookCaller, error: BaseException) -> str:
-    """Return a message about *error* that names the plugin, if known, of the *hook*."""
+    """Return a message about *error*, which an implementation of *hook* raised.
+
+    It names the plugin of that implementation, if the traceback shows which it was.
+    """
     names = {
         getattr(inspect.unwrap(impl.function), "__code__", None): impl.plugin_name
         for impl in hook.get_hookimpls()

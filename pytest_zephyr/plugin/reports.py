@@ -44,12 +44,16 @@ _OUTPUT = pytest.StashKey[tuple[int, bool]]()
 class ReportLines:
     """Writes starts and reports of tests, warns about markers, calls the record hook.
 
-    A test that simply passed has a line for its start and one for its end; any other has
-    a line for its start and one for each report. Lines that a worker could not write to
-    disk, or that a forked process must not write, travel on the reports to the
-    controller or the process that forked, which writes them. Internal errors travel in
-    the same way. *capture* says of which tests the output is attached. *worker* is the
-    id of this process if it is a worker, else empty.
+    A test has a line for its start and one for each report. It has only one line for
+    all reports if it simply passed: if they are those of setup, call and teardown, and
+    each says only that its part passed.
+
+    Lines that a worker could not write to disk, or that a forked process must not
+    write, travel on the reports to the controller or the process that forked, which
+    writes them. Internal errors travel in the same way.
+
+    *capture* says of which tests the output is attached. *worker* is the id of this
+    process if it is a worker, else empty.
     """
 
     def __init__(
@@ -168,7 +172,7 @@ class ReportLines:
     def _write(self, item: pytest.Item, report: pytest.TestReport) -> None:
         """Write *report* of the running test, or keep it until more is known.
 
-        A test of which all parts simply passed gets one line.
+        A test that simply passed gets one line.
         """
         # The report says only that this part of the test passed.
         is_plain = (

@@ -45,8 +45,8 @@ _END_TIMEOUT = 2.0
 _MAX_STDERR = 64 * 1024
 _MAX_SHOWN = 500
 
-#: How environment variables begin that would change how the sender runs, or measure its
-#: coverage.
+#: The beginnings of environment variables that would change how the sender runs, or
+#: measure its coverage.
 _REMOVED_PREFIXES = (
     "PYTHONWARNINGS",
     "PYTHONINSPECT",

@@ -41,7 +41,7 @@ _reporting_sessions: list[pytest.Config] = []
 
 
 def begin_session(config: pytest.Config) -> None:
-    """Note until it ends that this session reports or checks, for `outer_process`."""
+    """Note that this session reports or checks, until it ends; see `outer_process`."""
     _reporting_sessions.append(config)
     if not outer_process(config):
         os.environ[SESSION_VARIABLE] = str(System.process_id())

@@ -22,10 +22,10 @@ _REMARKS = "zephyr_map"
 
 
 class MapUse:
-    """Adds remarks about the map to *lines*; a worker sends them to the controller.
+    """Adds remarks about the mapping file to *lines*.
 
-    The controller of workers has no items. It gets the same remarks from each worker,
-    and adds them once.
+    A worker also sends its remarks to the controller, which has no items itself. The
+    controller gets the same remarks from each worker, and adds them once.
     """
 
     def __init__(self, marks: Marks, bugs: Bugs, lines: list[Line]) -> None:

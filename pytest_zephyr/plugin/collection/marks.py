@@ -46,8 +46,8 @@ class MarkerData:
     """What the markers of an item say, and what is wrong with them.
 
     The test cases may come from the hook or the mapping file instead. *unmarked* says
-    that the item has no test case, and that the reason is not a marker to ignore it, an
-    empty list of the hook, or one of the *problems*. *requirements* are linked to the
+    that the item has no test case, and that the reason is not a marker to ignore it, a
+    hook that gave it none, or one of the *problems*. *requirements* are linked to the
     test case that is created for the item.
     """
 
@@ -98,7 +98,7 @@ class Marks:
         return data
 
     def problems_of(self, item: pytest.Item) -> list[str]:
-        """Return the problems from the last time that the markers were read."""
+        """Return the problems that *item* had when its markers were last read."""
         if _LAST_READ not in item.stash:
             self.of(item)
         return item.stash[_PROBLEMS] if _PROBLEMS in item.stash else []  # noqa: SIM401
