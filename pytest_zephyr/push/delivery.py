@@ -74,7 +74,7 @@ class EvidenceDelivery:
 
     @property
     def lost(self) -> bool:
-        """Whether something was refused, or was left out for another reason than a limit."""
+        """Whether something was refused, or left out for a reason other than a limit."""
         return bool(self.refused) or not all(each.by_limit for each in self.left_out)
 
     @property
@@ -89,11 +89,12 @@ class Delivery:
 
     *new_cases* are the test cases to create whose results are not sent, each with its
     tests; *creations* has what was missing on the server, and what was created.
-    *without_case* are tests that name no test case, are not ignored, and get none created.
-    *unmapped* has the titles of those tests that ``zephyr_unmapped`` reports; they count
-    as undelivered if *unmapped_is_error*. *invalid* are the tests with an invalid marker.
-    *previewed* says that this was a dry run, in which *changes* has what would be written.
-    *error* is why the push ended early, or gave up the rest of the results.
+    *without_case* are tests that name no test case, are not ignored, and get none
+    created. *unmapped* has the titles of those tests that ``zephyr_unmapped`` reports;
+    they count as undelivered if *unmapped_is_error*. *invalid* are the tests with an
+    invalid marker. *previewed* says that this was a dry run, in which *changes* has what
+    would be written. *error* is why the push ended early, or gave up the rest of the
+    results.
     """
 
     snapshot: Snapshot | None = None
@@ -158,7 +159,7 @@ class Delivery:
 
     @property
     def undelivered(self) -> bool:
-        """Whether something counts as undelivered; what a dry run does not send does not."""
+        """Whether something counts as undelivered; what is unsent by a dry run does not."""
         not_sent = (self.pending or self.evidence.pending) and not self.previewed
         refused = any(each.serious for each in self.changes.refused)
         unmapped = self.unmapped and self.unmapped_is_error

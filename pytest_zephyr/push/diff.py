@@ -35,9 +35,9 @@ class DiffRules:
 
     *ended* says when sessions ended, by name, and *incomplete* names the sessions that
     could not collect some test files. *now* is the current time. Times are in
-    milliseconds since the epoch, by the server's clock. With *force* newer results, and
-    those of other jobs, are replaced, too. *notes_limit* is the maximum length of notes,
-    in characters.
+    milliseconds since the epoch, by the server's clock. With *force*, newer results and
+    those of other jobs are replaced, too. *notes_limit* is the maximum length of notes in
+    characters.
     """
 
     ended: Mapping[str, int]
@@ -88,10 +88,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A result that cannot be delivered, and why.
+    """A result that cannot be delivered now, and why.
 
     It is not *serious* if the settings make it a warning. It is *final* if another push
-    would refuse it again. *code* is a stable name of the reason for scripts.
+    is not expected to deliver it. *code* is a stable name of the reason, for scripts.
     """
 
     result: CaseResult
@@ -113,7 +113,7 @@ class Changes:
     - *skipped*: there is no status to send, or the test case is unknown and ignored.
     - *older*: not written, because the server has a newer result.
     - *overruled*: not written, because other jobs or later attempts decide the status.
-    - *refused*: cannot be delivered.
+    - *refused*: cannot be delivered now.
 
     *scheduled_twice* maps a test case with several executions to the one that is used.
     """
@@ -150,9 +150,10 @@ def compute(
 
     *place* names the phase in messages. *receipts* holds the executions with a receipt,
     each with the digest of the result. *unanswered* has the executions whose last write
-    got no answer, each with the stamp that it had before the write. Without `rules.force`
-    no newer result of another run is replaced. A result is newer if its tag says so, or,
-    compared with one that is sent late, if its date does.
+    got no answer, each with the stamp that it had before the write.
+
+    Without `rules.force` no newer result of another run is replaced. A result is newer if
+    its tag says so, or, compared with one that is sent late, if its date does.
     """
     index = ExecutionIndex(executions)
     changes = Changes()
@@ -187,7 +188,7 @@ def compute(
                 execution.executed_on == result.at
                 and execution.status_id == result.status.id
             ):
-                # Perhaps a copy of the journal was sent, and only the copy has a receipt.
+                # If a copy of the journal was sent, only the copy has a receipt.
                 changes.reported_before.append(Change(result, execution))
             elif change.overruled_by:
                 changes.overruled.append(change)
@@ -201,10 +202,10 @@ def compute(
 def decide(
     result: CaseResult, execution: Execution, rules: DiffRules, *, written: bool = False
 ) -> Change | None:
-    """Return how *result* changes *execution*, `None` if later attempts replace *result*.
+    """Return how *result* changes *execution*, `None` if later attempts replace it.
 
-    *written* says that *result* was written just now. Then the tag of *execution* counts,
-    whatever status the execution has.
+    *written* says that *result* was written just now. Then the tag of *execution*
+    counts, whatever status the execution has.
     """
     assert result.status is not None
     if not execution.notes and result.notes is None and result.status.id == PASS:
@@ -240,8 +241,8 @@ def decide(
 def _tag_of_run(result: CaseResult, execution: Execution, *, written: bool) -> tags.Tag:
     """Return the tag that the run of *result* wrote on *execution*, or an empty one.
 
-    If the status is not as severe as the tag says, somebody has changed it. Then the tag
-    no longer counts, unless the result was *written* just now.
+    If the status is not as severe as the tag says, somebody has changed it. Then the
+    tag no longer counts, unless the result was *written* just now.
     """
     tag = tags.find(execution.notes)
     if tag is not None and tag.run_digest == result.run_digest:

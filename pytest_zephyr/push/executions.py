@@ -1,4 +1,4 @@
-"""Write results to executions in batches, and read back those that no answer confirms."""
+"""Write results to executions in batches, and read back what no answer confirms."""
 
 from __future__ import annotations
 
@@ -151,6 +151,7 @@ class ResultWriter(BatchWriter[diff.Change]):
     def _decide_again(self, change: diff.Change) -> diff.Change:
         """Compare the result of *change* with its execution as it was just read."""
         current = change.execution
+        # Our write may have replaced the status of another job, but kept its notes.
         written = current.status_id == change.status_id and diff.keeps_foreign_notes(
             change, current.notes
         )

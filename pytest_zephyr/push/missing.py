@@ -102,7 +102,7 @@ class MissingCreator:
         return node
 
     def _classify(self, result: CaseResult) -> None:
-        """Note that the test case of *result* is to be added, or why *result* is refused.
+        """Note that a test case is to be added, or why its *result* is refused.
 
         If unknown test cases are ignored, note that *result* is skipped.
         """

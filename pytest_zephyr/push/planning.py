@@ -73,6 +73,6 @@ class Planner:
         return self._plan
 
     def with_invalid_marker(self, nodes: Iterable[NodeResult]) -> list[NodeResult]:
-        """Return those of *nodes*, from the sessions to send, with an invalid marker."""
+        """Return the *nodes* with an invalid marker, of the sessions to send."""
         sent = self._sessions_to_send
         return [each for each in nodes if each.invalid and each.origin.session in sent]

@@ -102,7 +102,7 @@ class Preflight:
             self.unreachable = ""
 
     def _check_target(self, client: Client, snapshot: Snapshot) -> None:
-        """Read target, executions and, with `only_planned`, the test cases in the phase."""
+        """Read target, executions and, with `only_planned`, the phase's test cases."""
         settings = self._settings
         try:
             target = snapshot.read_target(client, settings)

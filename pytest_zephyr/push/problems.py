@@ -161,7 +161,7 @@ def _about_evidence(values: Sequence[UndeliveredEvidence], what: str) -> list[Li
 
 
 def _name_tests(refusals: list[diff.Refusal]) -> str:
-    """Name the test cases of *refusals*, unless the reason has done so, and the first test."""
+    """Name the test cases, unless the reason names the only one, and the first test."""
     first = refusals[0].result
     test = first.nodes[0].title
     if len(refusals) == 1:

@@ -122,7 +122,7 @@ def details(delivery: Delivery) -> list[Line]:
 
 
 def preview(delivery: Delivery) -> list[Line]:
-    """Return a line about what a push would write; no line unless this was a dry run."""
+    """Return what a push would write, in one line, if this was a dry run."""
     if not delivery.previewed:
         return []
     changes, creations = delivery.changes, delivery.creations

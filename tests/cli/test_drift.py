@@ -69,6 +69,7 @@ def automate(target: SandboxTarget, case: int, script: str) -> None:
 
 
 def test_every_difference_is_listed(suite, target, run_command):
+    """The command writes nothing to the server, and leaves no journal."""
     requests_before, writes_before = len(target.sandbox.requests), target.writes
     done = run_command("drift")
 
@@ -130,7 +131,7 @@ def test_the_tests_are_selected_by_arguments_of_pytest(suite, run_command):
 
 
 def test_the_tests_are_taken_from_journals(suite, run_command, run_pytest):
-    """Without names, the latest run in the journal directory is read, else all named."""
+    """Without names, only the latest run in the journal directory is read."""
     run_pytest("--zephyr", "--zephyr-push=never", "-k", "ignored")
     ran = run_pytest("--zephyr", "--zephyr-push=never", "-k", "planned or unmapped")
 

@@ -467,7 +467,7 @@ def test_a_console_of_another_encoding_does_not_end_a_push(
 
 
 def test_other_journals_are_sent_if_one_has_invalid_options(push, journal, target):
-    """The first journal is a copy of the other, with an invalid option in its header."""
+    """The first journal is a copy of the other, with an invalid option."""
     damaged = journal.with_name("0000-damaged.jsonl")
     text = journal.read_text(encoding="utf-8")
     header = {
@@ -501,7 +501,7 @@ def test_a_credential_in_an_invalid_option_is_not_shown(push, journal, flags):
 def test_a_password_of_the_proxy_in_an_option_is_not_shown(
     push, journal, monkeypatch, flags
 ):
-    """A flag sets the proxy, and the header of the journal happens to have its password."""
+    """A flag sets the proxy; the header of the journal has its password, too."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     proxy = "http://user:pr0xy-s3cret@proxy.example:3128"
     edited = copy_with_options(journal, status_map="failed=pr0xy-s3cret")
@@ -685,7 +685,7 @@ def test_the_printed_command_replaces_typos_that_were_fixed_since_the_run(
 def test_a_placeholder_in_a_current_name_has_the_build_of_the_journal(
     pytester, run_zephyr, push, run_shown_command, target, monkeypatch
 ):
-    """Names that do not differ from those of the journal, when filled in, are left out."""
+    """Filled in like that, names equal to those of the journal are not printed."""
     monkeypatch.delenv("ZEPHYR_PHASE")
     monkeypatch.setenv("ZEPHYR_BUILD", "1")
     names = "[pytest]\nzephyr_project = Payments\nzephyr_release = name:1.0\n"
