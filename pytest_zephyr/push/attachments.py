@@ -91,7 +91,7 @@ def files_to_send(
 def _full_notes(change: Change, *, always: bool) -> list[FileToSend]:
     """Return a list with a file that has the full text of the notes of *change*.
 
-    The list is empty if that text is, or if they were not cut and *always* is false.
+    The list is empty if that text is, or if the notes were not cut and *always* is false.
     """
     result, execution = change.result, change.execution
 

@@ -118,6 +118,7 @@ class StepResultWriter(BatchWriter[StepWrite]):
         self._refused: set[int] = set()
         self._forbidden: errors.ZephyrUnauthorized | None = None
         self._pending: dict[int, Change] = {}
+        # Digests of steps whose receipt waits until the full notes are attached.
         self._done_once_attached: dict[int, str] = {}
         self.notes_incomplete: set[int] = set()
 
