@@ -1,4 +1,4 @@
-"""``--collect-only --zephyr`` checks the test cases of all tests, and writes nothing."""
+"""``--collect-only --zephyr`` checks markers and test cases, and writes nothing."""
 
 from __future__ import annotations
 
@@ -40,13 +40,18 @@ CHECKED = [
 
 
 @pytest.fixture
-def check(pytester, run_zephyr, target):
-    """Return a function that collects `SUITE`, and checks that nothing is written.
+def suite(pytester, target):
+    """Write `SUITE`, and create its test case 201, which is not in the phase."""
+    target.sandbox.store.add_case(target.release, testcase_id=201)
+    pytester.makepyfile(test_shop=SUITE)
+
+
+@pytest.fixture
+def check(suite, pytester, run_zephyr, target):
+    """Return a function that collects `SUITE`, and asserts that nothing is written.
 
     No request writes to the server, and there is no directory ``.zephyr``.
     """
-    target.sandbox.store.add_case(target.release, testcase_id=201)
-    pytester.makepyfile(test_shop=SUITE)
 
     def run(*args, **options):
         options.setdefault("check_exit_code", False)
@@ -132,7 +137,8 @@ def test_xdist_does_not_change_the_check(check):
     ran.result.stdout.fnmatch_lines(CHECKED)
 
 
-def test_ini_option_alone_does_not_start_the_check(pytester, run_pytest, target, check):
+@pytest.mark.usefixtures("suite", "target_variables")
+def test_ini_option_alone_does_not_start_the_check(pytester, run_pytest, target):
     """An editor that lists tests sends no request: only the flag starts the check."""
     pytester.makeini("[pytest]\nzephyr = true\n")
     ran = run_pytest("--collect-only")

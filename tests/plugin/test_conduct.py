@@ -6,7 +6,6 @@ first test.
 
 from __future__ import annotations
 
-from dataclasses import replace
 import errno
 from itertools import pairwise
 import os
@@ -40,7 +39,7 @@ def raise_error(*_args: object, **_more: object) -> None:
     raise ZeroDivisionError("on purpose")
 
 
-#: Functions that a run calls; a test replaces each by `raise_error`.
+#: Functions that a run of `SUITE` calls, some only if a test fails.
 FUNCTIONS = [
     "pytest_zephyr.plugin.collection.marks.Marks.of",
     "pytest_zephyr.plugin.collection.items.item_of",
@@ -63,7 +62,7 @@ FUNCTIONS = [
 def test_internal_error_does_not_change_the_run(
     pytester, run_zephyr, monkeypatch, function, body
 ):
-    """Exit code and outcomes are those of a run without the plugin."""
+    """Exit code and outcomes are those of a run that does not report."""
     pytester.makepyfile(SUITE.format(body=body))
     monkeypatch.setattr(function, raise_error)
     ran = run_zephyr()
@@ -104,7 +103,10 @@ def test_repeated_internal_error_is_reported_in_one_line(
 def test_on_error_decides_the_exit_code(
     pytester, run_zephyr, target, monkeypatch, problem, policy, body, ret
 ):
-    """Only ``fail`` changes it: 0 becomes 8; a wrong setting ends the run with 4."""
+    """Only ``fail`` changes it.
+
+    0 becomes 8. A wrong token or name ends the run with 4 before its first test.
+    """
     pytester.makepyfile(SUITE.format(body=body))
     args = [f"--zephyr-on-error={policy}", "--zephyr-retries=0"]
     if problem == "unreachable":
@@ -125,11 +127,11 @@ def test_on_error_decides_the_exit_code(
     assert ran.ret == ret
 
 
-#: What a server does with every request, by the name of the fault.
+#: Faults that apply to every request, by their status or kind.
 BAD_SERVERS = {
-    **{str(status): Fault(status=status) for status in HTTP_ERRORS},
+    **{str(status): Fault(status=status, times=None) for status in HTTP_ERRORS},
     **{
-        kind: Fault(kind=kind, seconds=3600)
+        kind: Fault(kind=kind, seconds=3600, times=None)
         for kind in ("html", "redirect", "cut_before", "hang", "not_utf8")
     },
 }
@@ -151,12 +153,12 @@ BAD_SERVERS = {
 def test_bad_server_changes_the_exit_code_only_with_on_error_fail(
     pytester, run_zephyr, target, fault, policy, ret
 ):
-    """A wrong credential (401, 403) ends the run before its first test.
+    """With ``fail``, a refused login (401, 403) ends the run before its first test.
 
-    ``--zephyr-timeout`` ends the wait for a server that hangs.
+    ``--zephyr-timeout`` and ``--zephyr-deadline`` limit the wait for a server that hangs.
     """
     pytester.makepyfile(SUITE.format(body="pass"))
-    target.sandbox.faults.add(replace(fault, times=None))
+    target.sandbox.faults.add(fault)
     ran = run_zephyr(
         f"--zephyr-on-error={policy}",
         "--zephyr-timeout=0.3",
@@ -224,9 +226,9 @@ def test_wrong_token_is_reported_with_what_to_do(pytester, run_zephyr, monkeypat
     ids=["push never", "unreachable", "dry run"],
 )
 def test_quiet_keeps_whole_messages(pytester, run_zephyr, args, messages):
-    """Kept results are shown with the command for them, a dry run with its preview.
+    """Results that could not be sent are shown with the command that sends them.
 
-    A run with neither shows nothing.
+    A dry run is shown with its preview. With ``--zephyr-push=never`` nothing is shown.
     """
     pytester.makepyfile(SUITE.format(body="pass"))
     ran = run_zephyr("-q", *args)
@@ -234,10 +236,10 @@ def test_quiet_keeps_whole_messages(pytester, run_zephyr, args, messages):
     lines = ran.result.stdout.lines
     ran.result.stdout.fnmatch_lines(messages, consecutive=True)
     assert bool(messages) == any(" zephyr " in line for line in lines)
-    first_lines = [
+    lines_before_commands = [
         before for before, line in pairwise(lines) if "send them later" in line
     ]
-    assert all(" kept in " in line for line in first_lines)
+    assert all(" kept in " in line for line in lines_before_commands)
 
 
 @pytest.mark.parametrize("auth", ["token", "basic", "cookie", "auto"])
@@ -281,7 +283,7 @@ def test_journal_that_cannot_be_created_is_a_warning(
     assert "nothing was lost" in ran.text
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows keeps a file that is open")
+@pytest.mark.skipif(os.name == "nt", reason="Windows removes no file that is open")
 @pytest.mark.parametrize("push", ["never", "end"])
 @pytest.mark.parametrize(
     ("spoil", "message"),
@@ -302,6 +304,11 @@ def test_journal_that_cannot_be_created_is_a_warning(
 def test_journal_that_a_test_damages_is_written_again_or_the_damage_is_reported(
     pytester, run_zephyr, run_shown_command, target, push, spoil, message
 ):
+    """Nothing is missing in a journal that was removed: a push of it exits with 0.
+
+    A push of one that was emptied or cut exits with 1. A foreign file in its place is not
+    changed.
+    """
     pytester.makepyfile(
         f"""
         import pathlib, shutil, pytest
@@ -325,6 +332,7 @@ def test_journal_that_a_test_damages_is_written_again_or_the_damage_is_reported(
     assert message in ran.text.replace(str(pytester.path) + "/", "")
     if "mine" in spoil:
         assert "kept in" not in ran.text
+        assert ran.journals[0].read_text(encoding="utf-8") == "mine"
         return
     is_complete = spoil == "shutil.rmtree(directory)"
     assert run_shown_command(ran.text).ret == (0 if is_complete else 1)
@@ -384,7 +392,10 @@ def limit_disk(monkeypatch):
 def test_full_disk_is_a_warning_and_loses_no_result(
     pytester, run_zephyr, target, limit_disk, free_bytes
 ):
-    """What does not fit is kept in memory for the push at the end."""
+    """What does not fit is kept in memory for the push at the end.
+
+    An incomplete journal is removed after it.
+    """
     pytester.makepyfile(SUITE.format(body="assert False"))
     limit_disk(free_bytes)
     ran = run_zephyr()

@@ -1,4 +1,4 @@
-"""Killed processes: finished tests keep their results, the running test is crashed.
+"""Processes that die: finished tests keep their results, the running test is crashed.
 
 A test that had already failed when its process died in teardown is failed.
 """
@@ -82,7 +82,7 @@ def test_tests_of_killed_workers_are_crashed_or_failed(
 def test_push_after_a_kill_sends_each_result_once(
     run_command, pytester, run_zephyr, target, death
 ):
-    """Tests that had not started keep their status in Zephyr."""
+    """The test case of a test that had not started stays as it was."""
     pytester.makepyfile(BEFORE + DEADLY_TEST.format(**DEATHS[death]) + AFTER)
     ran = run_zephyr("-p", "no:randomly", subprocess=True, check_exit_code=False)
     assert target.writes == []
@@ -126,7 +126,7 @@ def many_tests(
 
 
 def run_and_kill(pytester: pytest.Pytester, count: int, *args: str) -> None:
-    """Start pytest, and kill it when *count* tests have finished."""
+    """Start pytest with `many_tests`; kill it when at least *count* have finished."""
     log = pytester.path / "finished.txt"
     process = subprocess.Popen(
         [

@@ -18,7 +18,10 @@ PNG = b"\x89PNG\r\n\x1a\n picture"
     ids=["one process", "xdist", "no capture"],
 )
 def test_evidence_of_a_test_reaches_its_execution(pytester, run_zephyr, target, args):
-    """The test, a fixture, a finalizer or a helper may record it; files are copied."""
+    """The test, a fixture, a finalizer, a helper or a marker may record it.
+
+    A file may be removed once it is attached.
+    """
     pytester.makepyfile(
         """
         import pytest
@@ -124,10 +127,13 @@ UNUSUAL = """
 """
 
 
-def test_no_value_fails_the_test_and_what_is_left_out_is_named(
+def test_no_value_fails_the_test_and_what_cannot_be_used_is_named(
     pytester, run_zephyr, target
 ):
-    """No call warns either. What cannot be used counts as undelivered: exit code 8."""
+    """No call warns either. What cannot be used counts as undelivered: exit code 8.
+
+    Empty comments, texts and fields are ignored.
+    """
     pytester.makepyfile(UNUSUAL)
     ran = run_zephyr("-W", "error", "--zephyr-on-error=fail", check_exit_code=False)
 
@@ -251,7 +257,8 @@ def test_evidence_of_a_crashed_worker_is_sent(pytester, run_zephyr, target):
 def test_steps_are_reported_on_the_steps_of_the_test_case(pytester, run_zephyr, target):
     """A number or a text names the step, and the worst result of all tests counts.
 
-    Notes list the steps that the test case does not have.
+    Notes list the steps that the test case does not have. The steps of each test case are
+    read once, and all results of steps are written with one request.
     """
     store = target.sandbox.store
     steps = ["Open the <b>page</b>", "Log in", "Pay", "Log out"]
@@ -315,6 +322,7 @@ def test_steps_are_reported_on_the_steps_of_the_test_case(pytester, run_zephyr, 
 def test_captured_output_is_one_attachment(
     pytester, run_zephyr, target, choice, attached
 ):
+    """``--zephyr-capture`` says which tests have it; setup and teardown are in it, too."""
     pytester.makepyfile(
         """
         import logging
@@ -354,9 +362,9 @@ def test_captured_output_is_one_attachment(
 def test_attachment_that_is_too_large_is_left_out_and_named(
     pytester, run_zephyr, target
 ):
-    """It is larger than the limit of a file, or than what is left of that of the run.
+    """There is a limit for a file, and one for all files of the run.
 
-    Content that was attached before takes nothing of the limit of the run.
+    Content that was attached before does not count for the second limit again.
     """
     pytester.makeini("[pytest]\nzephyr_attach_max_total = 3K")
     pytester.makepyfile(

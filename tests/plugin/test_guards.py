@@ -1,4 +1,4 @@
-"""What the plugin imports, what it does while it is off, and its public names."""
+"""What the plugin imports, also while it is off; its public names; guarded hooks."""
 
 from __future__ import annotations
 

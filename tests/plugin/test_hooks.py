@@ -79,7 +79,7 @@ def test_cases_of_a_hook_replace_those_of_the_marker(
 def test_hook_that_fails_is_a_warning_on_the_test(
     pytester, run_zephyr, target, body, message
 ):
-    """The warning names the test; other tests are reported."""
+    """It may raise, or return what names no test case; other tests are reported."""
     pytester.makeconftest(
         f"""
         def pytest_zephyr_cases(item):
@@ -105,7 +105,9 @@ def test_hook_that_fails_is_a_warning_on_the_test(
 
 
 @pytest.mark.parametrize("args", without_and_with_xdist(1))
-def test_record_hook_runs_before_fixtures_end(pytester, run_zephyr, target, args):
+def test_record_hook_of_a_call_runs_before_fixtures_end(
+    pytester, run_zephyr, target, args
+):
     """The hook can take a screenshot, and remove a secret from the failure text."""
     pytester.makeconftest(
         """

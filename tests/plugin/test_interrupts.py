@@ -17,7 +17,7 @@ from tests.conftest import SandboxTarget
 
 
 pytestmark = pytest.mark.skipif(
-    sys.platform == "win32", reason="Ctrl-C is sent as a signal"
+    sys.platform == "win32", reason="SIGINT cannot be sent to a process on Windows"
 )
 
 SUITE = """
@@ -63,7 +63,7 @@ def start(pytester, target, target_variables):
 def push_unsent(
     target: SandboxTarget, pytester: pytest.Pytester, runs: int = 1
 ) -> dict[int, str | None]:
-    """Push again without the fault; return the reported statuses by test case.
+    """Push without the fault; return the statuses of executed test cases.
 
     Each of these test cases must have *runs* results.
     """
@@ -94,7 +94,7 @@ def test_ctrl_c_ends_a_push_at_once_and_keeps_the_journal(pytester, target, star
 def test_a_second_ctrl_c_ends_the_push_of_a_run_that_was_interrupted(
     pytester, target, start
 ):
-    """The first one ended the tests, and the results of finished tests were being sent."""
+    """The first one ends the tests; then the results of finished tests are sent."""
     pytester.makepyfile(
         SUITE.format(body="open('begun', 'w').close(); import time; time.sleep(60)")
     )
