@@ -53,8 +53,9 @@ class Planner:
         return self._rules.get(node.origin.session, self._main_rules)
 
     def plan(self, nodes: Iterable[NodeResult]) -> Plan:
-        """Return the plan for *nodes*, without what comes only from other sessions.
+        """Return the plan for *nodes*, with only the results of the sessions to send.
 
+        A result is of the sessions whose tests ran, or of all its sessions if none did.
         The plan is built again only if *nodes* or the statuses have changed.
         """
         nodes = list(nodes)

@@ -30,7 +30,7 @@ from pytest_zephyr.text import have
 from pytest_zephyr.text import plural
 
 
-#: The codes of refusals whose reasons name the test case.
+#: The codes of refusals whose reasons begin with the test case.
 _CODES_WITH_CASE: Collection[Code] = ("not-in-phase", "unknown-case")
 
 _Problem = TypeVar("_Problem", diff.Refusal, UndeliveredEvidence)

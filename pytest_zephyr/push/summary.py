@@ -94,7 +94,7 @@ def _why_unchanged(result: CaseResult) -> str:
 
 
 def details(delivery: Delivery) -> list[Line]:
-    """Return lines about what was created, evidence, and tests without a test case."""
+    """Return lines about what was created, evidence, and tests without a valid marker."""
     created, sent = delivery.creations.created, delivery.evidence
     parts = [
         f"{plural(count, noun)} {what}"
