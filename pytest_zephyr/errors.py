@@ -10,7 +10,7 @@ ZephyrError
       - ZephyrRefused       another status that a retry does not change, or an unusable body
           - ZephyrNotFound  404, 405, 410: the server does not have this address
   + JournalError            a journal cannot be read or written
-      - NotAJournal         the file is not a journal, or has no first line
+      - NotAJournal         its first line is missing, or not that of a journal
   + JunitError              JUnit XML cannot be imported
   + Interrupted             the user pressed Ctrl-C
 InvalidValue (ValueError)   the value of an option is not allowed
@@ -150,7 +150,7 @@ class JournalError(ZephyrError):
 
 
 class NotAJournal(JournalError):
-    """The file is not a journal, or its first line was not written."""
+    """The first line of the file is missing, or not that of a journal."""
 
 
 class JunitError(ZephyrError):

@@ -197,7 +197,7 @@ NO_INI = ("show_config",)
 #: Options that exist only to reject a credential in a flag or an ini file.
 REFUSED_OPTIONS = ("token", "username", "password")
 
-#: The markers, as `pytest --markers` shows them.
+#: The markers, as they are declared to pytest.
 MARKERS = (
     (
         "zephyr(*ids, alt=None, by_id=None, defects=None, comment=None, fields=None,"

@@ -232,8 +232,8 @@ def fold(
     """Return one result for each node id in *records*.
 
     The last attempt of a node counts, and its worst report decides. If several workers
-    ran it, the worst of them decides. *setup_only* says that the session called no
-    test, as with ``--setup-plan``.
+    ran it, the worst of their outcomes decides. *setup_only* says that the session
+    called no test, as with ``--setup-plan``.
 
     No outcome is final before the last record: a rerun comes after a teardown, a failed
     subtest is reported before the call of its test, and after a crash no teardown is

@@ -23,7 +23,7 @@ from pytest_zephyr.text import one_line
 
 Level = Literal["info", "success", "warning", "error"]
 
-#: The code of a line about what a dry run would do.
+#: The code of the lines about a dry run, which are no problems.
 DRY_RUN: Literal["dry-run"] = "dry-run"
 
 #: The most lines of one kind that a summary shows.

@@ -96,7 +96,7 @@ class CaseResult:
 
     @property
     def digest(self) -> str:
-        """Identifies this result, so that a later push recognises it as delivered."""
+        """A digest by which a later push recognises this result as delivered."""
         status_id = self.status.id if self.status else ""
         text = f"{self.case!r} {status_id} {self.milliseconds} {self.at} {self.notes}"
         return short_digest(text, 16)

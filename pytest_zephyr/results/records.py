@@ -205,12 +205,12 @@ UNKNOWN_ORIGIN = Origin()
 class NodeResult:
     """The result of one node id, folded from all its records.
 
-    *duration* is in microseconds and counts the last attempt; *at* is the time of the
-    last start or report (its end) in milliseconds since the epoch, 0 if there was none.
-    *attempts* counts how often the test ran, in all attempts of its job; it is 1 if the
-    test never ran. *failures* and *evidence* are those of the last attempt,
-    *earlier_failure* is the first failure of the attempts before it. *doubt* says which
-    part of the journal is missing or cannot be read, and may hold a failure.
+    *duration* is in microseconds and counts the last attempt on each worker; *at* is
+    the time of the last start or report (its end) in milliseconds since the epoch, 0 if
+    there was none. *attempts* counts how often the test ran, in all attempts of its
+    job; it is 1 if the test never ran. *failures* and *evidence* are those of the last
+    attempt, *earlier_failure* is the first failure of the attempts before it. *doubt*
+    says which part of the journal is missing or cannot be read, and may hold a failure.
     """
 
     nodeid: str

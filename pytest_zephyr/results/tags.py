@@ -89,7 +89,7 @@ class Tag:
     def fit(self, room: int) -> str:
         """Return the tag as text, with as many findings as fit into *room* characters.
 
-        These include the line break before the tag.
+        The worst findings come first. The line break before the tag counts, too.
         """
         head = f"[pytest-zephyr run={self.run_digest} at={_bounded(self.at)} jobs="
         jobs = ""
