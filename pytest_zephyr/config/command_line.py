@@ -22,10 +22,10 @@ PROGRAM = "pytest-zephyr"
 def command(*words: object, settings: Settings | None = None) -> str:
     """Return the command line that calls `pytest-zephyr` with *words*.
 
-    With *settings*, it names the ini file if it would not find that, and repeats options
-    that were typed as flags or with ``-o``: those that say how to reach the server, and
-    with the settings of a push also those that decide the results. The address of a proxy
-    is left out if a credential is in it.
+    With *settings*, it names their *config_file*, and repeats options that were typed as
+    flags or with ``-o``: those that say how to reach the server, and with the settings of a
+    push also those that decide the results. The address of a proxy is left out if a
+    credential is in it.
     """
     on_path = shutil.which(PROGRAM)
     argv = [sys.executable, "-m", "pytest_zephyr"]

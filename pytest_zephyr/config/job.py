@@ -66,12 +66,12 @@ _IGNORED_VARIABLES = {
 }
 
 #: Letters of flags of pytest without a value, and those that set the verbosity.
-_FLAG_LETTERS, _OUTPUT_LETTERS = "vqxsl", "vq"
+_FLAG_LETTERS, _VERBOSITY_LETTERS = "vqxsl", "vq"
 
 #: Flags that may differ between attempts of one job, without and with a value.
-#: `significant_arguments` adds those of our options. `-p` is one of them because a repeat
-#: often has `-p no:randomly` or the like; PYTEST_PLUGINS is compared, because it can only
-#: load plugins, and is set for all attempts of a job.
+#: `significant_arguments` adds those of our options. `-p` is in the list because a repeat
+#: often has `-p no:randomly` or the like. The variable PYTEST_PLUGINS is compared, because
+#: it can only load plugins, and is set for all attempts of a job.
 _IGNORED_FLAGS = """
     --lf --last-failed --ff --failed-first --nf --new-first --sw --stepwise --sw-skip
     --stepwise-skip --sw-reset --stepwise-reset -v --verbose -q --quiet --no-zephyr
@@ -85,7 +85,7 @@ _SECRET_NAME = re.compile(
     r"TOKEN|SECRET|PASS|PWD|KEY|AUTH|CRED|COOKIE|JWT|URL|URI|PROXY|DSN", re.IGNORECASE
 )
 
-#: The name of their common digest, which messages show.
+#: What messages call these variables.
 _SECRETS_NAME = "(one that may hold a secret)"
 
 
@@ -172,14 +172,14 @@ def significant_arguments(arguments: Iterable[str]) -> list[str]:
     others = [option.flag_name for option in ours if not option.is_switch]
     parser.add_argument(*_IGNORED_FLAGS.split(), *switches, action="store_true")
     parser.add_argument(*_IGNORED_FLAGS_WITH_VALUE.split(), *others)
-    shortened = list(map(_without_output_letters, arguments))
+    shortened = list(map(_without_verbosity_letters, arguments))
     try:
         return parser.parse_known_args(shortened)[1]
     except argparse.ArgumentError:
         return shortened
 
 
-def _without_output_letters(argument: str) -> str:
+def _without_verbosity_letters(argument: str) -> str:
     """Return *argument*; a group of flags loses those that set the verbosity.
 
     ``-vx`` becomes ``-x``. A group with no other flags, such as ``-vq``, becomes ``-v``.
@@ -189,5 +189,7 @@ def _without_output_letters(argument: str) -> str:
     letters = argument[1:]
     rest = letters.lstrip(_FLAG_LETTERS)
     switches = letters[: len(letters) - len(rest)]
-    switches = "".join(letter for letter in switches if letter not in _OUTPUT_LETTERS)
+    switches = "".join(
+        letter for letter in switches if letter not in _VERBOSITY_LETTERS
+    )
     return f"-{switches}{rest}" if switches or rest else "-v"

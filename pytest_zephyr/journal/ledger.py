@@ -72,8 +72,8 @@ class AttachmentKey:
 class Naming:
     """The *name* that a file gets on its execution.
 
-    *before* says how many files of this name and size the execution had already, which
-    an older run may have attached.
+    *before* says how many files of this name and size the execution had already, perhaps
+    from an older run.
     """
 
     name: str

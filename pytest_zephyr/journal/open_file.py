@@ -29,8 +29,8 @@ class OpenFile:
     A *new* file must not exist yet. Opening, reading and changing the file may raise
     OSError.
 
-    The descriptor is checked before it is used: if a test has closed it, its number may
-    belong to another file now, which must not be written to.
+    The descriptor is checked before each read and write: if a test has closed it, its
+    number may belong to another file now, which must not be written to.
     """
 
     def __init__(self, path: Path, *, new: bool = False) -> None:

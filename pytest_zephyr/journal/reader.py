@@ -89,6 +89,7 @@ class UnreadableLine:
     @property
     def tests(self) -> Collection[str] | None:
         """The node ids of the tests that it is about, `None` if it may be about any."""
+        # A line of these kinds has no node id, so one with it is two damaged lines in one.
         if self.kind in _KINDS_WITHOUT_TEST and not self.nodeid:
             return ()
         if self.nodeid and self.kind in _KINDS_WITH_TEST:

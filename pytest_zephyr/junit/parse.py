@@ -114,11 +114,16 @@ class Ending:
 
 
 class TestElement:
-    """A ``testcase`` element, or a suite; *where* is its file and line.
+    """A ``testcase`` element, or a suite.
 
-    *ids* is a text that names test cases. *started*, 0 if that is unknown, and *ended* are
-    in milliseconds since the epoch. *microseconds* is the duration of a test, 0 for a
-    suite, and *microseconds_of_tests* that of the tests directly in the element.
+    - *where* is its file and line.
+    - *statuses* are its attributes ``result`` and ``status``, in lower case, with
+      only letters and digits.
+    - *started* and *ended* are in milliseconds since the epoch. *started* is 0 if it is not
+      known, *ended* until the element is read.
+    - *microseconds* is the duration of a test, 0 for a suite. *microseconds_of_tests* is
+      the duration of the tests directly in the element.
+    - *ids* is a text that names test cases.
     """
 
     __test__ = False
