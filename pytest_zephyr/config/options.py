@@ -22,6 +22,7 @@ class Option:
 
     - *metavar* is the name of the flag's value in the help. It is empty if the flag takes
       no value, and `None` if there is no flag.
+    - *default* is the text of its default value; `None` leaves the option unset.
     - *has_env* says that an environment variable can set the option.
     - *journaled* says that the option decides the results, so a journal stores it.
     - *connects* says that the option tells how to reach the server, so each push reads it

@@ -116,7 +116,7 @@ LedgerEntry = Receipt | Sending | Attaching | Attached | Stepped
 class Memory:
     """What earlier pushes of the same results to one server noted, and how to note more.
 
-    - *receipts* are the ids of executions, each with the digest of a result written.
+    - *receipts* are ids of executions, each with the digest of a result that it got.
     - *unanswered* maps the id of each execution whose last write has no receipt to the
       stamp that it had before.
     - *attached* are the files that have a receipt.

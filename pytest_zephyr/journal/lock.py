@@ -1,4 +1,4 @@
-"""A lock on an open file that the operating system drops when its process dies."""
+"""Locks an open file until it is closed or the process dies; tells if a process runs."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Run:
 
     @property
     def cut_short(self) -> list[Path]:
-        """The paths of those that a full disk or a test has cut short."""
+        """The paths of the *journals* that a full disk or a test has cut short."""
         return [each.path for each in self.journals if each.header.is_cut_short]
 
     @property
@@ -106,16 +106,13 @@ class RunContents:
 
     @property
     def uncollected(self) -> list[str]:
-        """The node ids of what the sessions that are sent could not collect."""
+        """The node ids of what the sessions of *journals* could not collect."""
         lists = (each.uncollected for each in self.journals.values())
         return list(dict.fromkeys(chain.from_iterable(lists)))
 
     @property
     def deselected(self) -> int:
-        """How many tests the sessions that are sent did not run.
-
-        Their test cases are not in the phase.
-        """
+        """How many tests of *journals* were not run: their test cases are not in the phase."""
         return sum(each.deselected for each in self.journals.values())
 
     def memory(self, server: str) -> ledger.Memory:
