@@ -85,7 +85,7 @@ def test_notes_have_the_failure_text(run_zephyr, target):
 def test_comment_option_decides_which_notes_are_written(
     run_zephyr, target, choice, noted
 ):
-    """Any status but Pass has the line that names the run, even without other notes."""
+    """With any status but Pass, notes at least have the line that names the run."""
     run_zephyr(f"--zephyr-comment={choice}")
 
     notes = {c: target.execution(c).comment or "" for c in range(101, 107)}

@@ -1,4 +1,4 @@
-"""Placeholders in names are filled in before the journal of the session is begun."""
+"""The journal of a session has the names with their placeholders filled in."""
 
 from __future__ import annotations
 

@@ -301,7 +301,7 @@ def test_the_command_refuses_a_credential_without_showing_it(capsys, name, joine
     assert "s3cr3t" not in printed.out + printed.err
 
 
-#: Tests with secrets in their node ids, to which pytest-xdist can add the group ``db``.
+#: Tests with secrets in node ids; that of `test_a` may get ``@db`` from pytest-xdist.
 SECRETS_IN_NODE_IDS = """
     import os, pytest
 
@@ -388,7 +388,7 @@ SECRETS_IN_TEXTS = r"""
 def test_values_of_secret_parameters_are_hidden_in_texts(
     pytester, run_zephyr, target, args
 ):
-    """They may be inside a tuple or dict. True and parts of words are not hidden."""
+    """Also values in tuples and dicts. True and short values inside words are shown."""
     pytester.makepyfile(SECRETS_IN_TEXTS)
     ran = run_zephyr(*args, "--tb=long", subprocess=True, check_exit_code=False)
 

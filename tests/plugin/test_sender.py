@@ -471,6 +471,7 @@ def trickle(start_server):
     return start
 
 
+#: What `trickle` sends. The ids name the part of the answer that never ends.
 TRICKLES = [
     pytest.param(HEADERS + b"\r\n", b" ", id="body"),
     pytest.param(HEADERS, b"X-Slow: 1\r\n", id="headers"),

@@ -18,7 +18,7 @@ from tests.conftest import needs_xdist
 from tests.conftest import without_and_with_xdist
 
 
-#: Flags that name a cycle and a phase which do not exist, in a release that does.
+#: Flags that name a cycle and a phase that do not exist, in a release that exists.
 NAMES = (
     "--zephyr-project=Payments",
     "--zephyr-release=name:1.0",
@@ -417,6 +417,7 @@ def test_test_case_is_added_once_whatever_call_fails(
 def test_refused_addition_does_not_affect_other_results(pytester, run_zephyr, target):
     """The test case that was not added is named; the others get their result."""
     add_cases(target, [201])
+    # The first call is not answered, and later ones are refused.
     target.sandbox.faults.add(Fault(method="POST", path="/bytree/", kind="cut_before"))
     target.sandbox.faults.add(
         Fault(method="POST", path="/bytree/", status=400, times=None)
