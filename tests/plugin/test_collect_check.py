@@ -76,7 +76,7 @@ def test_on_error_decides_the_exit_code(check, policy, ret):
 
 
 def test_test_cases_that_would_be_added_are_no_problem(check):
-    """Unknown ones are none either with ``--zephyr-unknown-case=ignore``."""
+    """Nor are unknown ones with ``--zephyr-unknown-case=ignore``."""
     ran = check("--zephyr-create=execution", "--zephyr-unknown-case=ignore")
 
     assert (

@@ -64,7 +64,7 @@ DEATHS = {
 def test_tests_of_killed_workers_are_crashed_or_failed(
     pytester, run_zephyr, target, workers
 ):
-    """A new worker runs the remaining tests."""
+    """A new worker takes the place of each, so the remaining tests run."""
     deadly_tests = [DEADLY_TEST.format(**death) for death in DEATHS.values()]
     pytester.makepyfile("".join([BEFORE, *deadly_tests, AFTER]))
     ran = run_zephyr(workers, subprocess=True, check_exit_code=False)
@@ -105,11 +105,11 @@ MANY_TESTS = """
     @pytest.mark.parametrize(
         "n", [pytest.param(n, marks=pytest.mark.zephyr(1000 + n)) for n in range(300)]
     )
-    def test_many(n, record):
+    def test_many(n, note_end):
         assert n % 7
 
     @pytest.fixture
-    def record(request):
+    def note_end(request):
         yield
         with open("finished.txt", "a") as file:
             file.write(f"{request.node.callspec.params['n']}\\n")

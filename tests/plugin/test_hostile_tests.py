@@ -904,7 +904,7 @@ def test_damaged_descriptors_lose_no_later_result(
     assert "said" in target.execution(103).comment
 
 
-# Functions of the system that tests replace and do not restore
+# Functions of the standard library that tests replace and do not restore
 
 
 REPLACEMENTS = {
