@@ -152,9 +152,9 @@ CONFTEST = """
 MODES = {
     "one process": [],
     "n0": ["-n0"],
-    # Tests that wait are moved from one worker to another.
+    # A worker without tests takes some that another one has not run yet.
     "worksteal": ["-n2", "--dist=worksteal"],
-    # The node ids of tests in a group get its name.
+    # pytest-xdist appends the name of a group to the node ids of its tests.
     "loadgroup": ["-n2", "--dist=loadgroup"],
     # Every worker runs every test.
     "each": ["--dist=each", "--tx=2*popen"],

@@ -32,8 +32,8 @@ def fill_cycle(pytester, run_pytest, monkeypatch):
     return run
 
 
-#: Variables that CI services set for build 12 and run 7-2, on branch main with commit
-#: c0ffee.
+#: Variables that CI services set for build 12, from commit c0ffee on branch main. The
+#: value of ``{run}`` is 7-2 if `OTHER_RUNS` has no other.
 SERVICES = {
     "GitHub Actions": {
         "GITHUB_RUN_ID": "7-2", "GITHUB_RUN_ATTEMPT": "2", "GITHUB_RUN_NUMBER": "12",
@@ -69,7 +69,7 @@ SERVICES = {
     },
 }  # fmt: skip
 
-#: The value of ``{run}`` on services where it is not 7-2.
+#: The value of ``{run}`` on the services whose variables give another one than 7-2.
 OTHER_RUNS = {"Bitbucket": "12", "TeamCity": "7-12"}
 
 
