@@ -53,7 +53,7 @@ class CaseResult:
 
     @property
     def why_skipped(self) -> str:
-        return "not run" if self.outcome is Outcome.UNRUN else self.outcome.value
+        return _in_words(self.outcome)
 
     def findings(
         self, ended: Mapping[str, int], incomplete: Collection[str] = ()
@@ -158,7 +158,7 @@ def _case_result(
     )
     choice, outcome = choices[worst], nodes[worst].outcome
     notes_options = rules_of[worst].notes_options
-    doubt = "" if choice.problem else _doubt(nodes, choice)
+    doubt = "" if choice.problem else _doubt(nodes, choice, outcome)
     milliseconds, at = duration_and_end(nodes)
     return CaseResult(
         case=case,
@@ -184,12 +184,16 @@ def duration_and_end(nodes: Sequence[NodeResult]) -> tuple[int, int]:
     return round(sum(node.duration for node in nodes) / 1000), max(ends)
 
 
-def _doubt(nodes: Iterable[NodeResult], choice: Choice) -> str:
+def _in_words(outcome: Outcome) -> str:
+    return "not run" if outcome is Outcome.UNRUN else outcome.value
+
+
+def _doubt(nodes: Iterable[NodeResult], choice: Choice, outcome: Outcome) -> str:
     """Return why the result is uncertain; empty if it is certain or its status Fail."""
     doubt = next((node.doubt for node in nodes if node.doubt), "")
     if not doubt or (choice.status and choice.status.id == FAIL):
         return ""
-    status = choice.status.name if choice.status else "not run"
+    status = choice.status.name if choice.status else _in_words(outcome)
     return f"not reported as {status}: {doubt}, so a test may have failed."
 
 

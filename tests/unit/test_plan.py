@@ -114,6 +114,30 @@ def test_the_worst_status_decides(outcomes, status_map, outcome, status):
 
 
 @pytest.mark.parametrize(
+    ("outcome", "status_map", "words"),
+    [
+        pytest.param(PASSED, {}, "Pass", id="status"),
+        pytest.param(PASSED, {"passed": "-"}, "passed", id="passed without a status"),
+        pytest.param(SKIPPED, {}, "skipped", id="skipped"),
+        pytest.param(UNRUN, {}, "not run", id="not run"),
+    ],
+)
+def test_a_result_in_doubt_names_the_status_that_is_not_reported(
+    outcome, status_map, words
+):
+    """Without a status it names the outcome."""
+    doubtful = node(outcome, cases=(101,), doubt="line 3 of a.jsonl cannot be read")
+    rules = Rules(choices_of(**status_map), notes_options())
+    (case_result,) = build_plan([doubtful], rules).results
+
+    assert case_result.uncertain
+    assert case_result.problem == (
+        f"not reported as {words}: line 3 of a.jsonl cannot be read, so a test may have"
+        f" failed."
+    )
+
+
+@pytest.mark.parametrize(
     ("outcomes", "status_map", "outcome"),
     [
         pytest.param([FAILED], {"failed": "Gone"}, FAILED, id="alone"),
