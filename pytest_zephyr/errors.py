@@ -82,7 +82,7 @@ class TargetNotFound(ZephyrError):
     """The target cannot be found or created with these settings.
 
     *option* names the option to correct, such as ``phase``; it is empty if there is none.
-    *suggestion* is the value that was probably meant, `None` if no value is close.
+    *suggestion* is the value of that option that was probably meant, `None` if none is close.
     """
 
     code: Code = "not-found"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from pytest_zephyr.cli import common
 from pytest_zephyr.cli import output
+from pytest_zephyr.config import placeholders
 from pytest_zephyr.config.command_line import command
+from pytest_zephyr.errors import InvalidValue
 from pytest_zephyr.errors import JournalError
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal.reader import Journal
@@ -81,16 +84,23 @@ def _read(path: Path) -> ListedJournal:
     except JournalError as error:
         return ListedJournal(name, "unreadable", problem=str(error))
     header, options = journal.header, journal.header.options
-    parts = (options.get(key, "") for key in TARGET_OPTIONS)
     return ListedJournal(
         path=name,
         state=_state(journal),
         started=f"{datetime.fromtimestamp(header.started / 1000):%Y-%m-%d %H:%M}",
         run=header.run,
         server=options.get("url", ""),
-        target=" > ".join(filter(None, parts)),
+        target=" > ".join(filter(None, map(_place, map(options.get, TARGET_OPTIONS)))),
         tests=len(contents.session.nodes),
     )
+
+
+def _place(text: str | None) -> str:
+    """Return a project, release, cycle or phase as people write it, empty for `None`."""
+    with suppress(InvalidValue):
+        # The placeholders are filled already: this makes doubled braces single.
+        return placeholders.fill(text or "", {}).removeprefix("name:")
+    return str(text)
 
 
 def _state(journal: Journal) -> str:

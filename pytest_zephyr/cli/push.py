@@ -123,7 +123,10 @@ def run(args: argparse.Namespace) -> int:
         if not pushed and not only_problems:
             output.say("nothing to send")
         _list_dry_runs(selection.dry_runs, option_sources)
-    if only_problems:
+    has_only_mistakes = runs and all(
+        isinstance(settings, errors.SettingsError) for _run, settings in runs
+    )
+    if only_problems or has_only_mistakes:
         return common.USAGE
     return common.OK if is_complete else common.FAILED
 
@@ -142,10 +145,10 @@ def _directory(option_sources: resolve.OptionSources) -> Path:
 def _settings_of(
     run: Run, option_sources: resolve.OptionSources, confirm: Callable[[str], bool]
 ) -> Settings | errors.SettingsError:
-    """Return the settings of a run, or the error if those in its journal are invalid.
+    """Return the settings of a run, or the error about those in its journal.
 
-    Raises SettingsError if settings from elsewhere are invalid, if one is missing, or if
-    the credential may not be sent to the server.
+    Raises SettingsError if settings from elsewhere are invalid, if there is no server or
+    no credential, or if the credential may not be sent to the server.
     """
     try:
         settings = common.settings_of(option_sources, run)
@@ -153,7 +156,11 @@ def _settings_of(
         common.settings_of(option_sources)
         return error
     settings = destination.choose_server(settings, run, confirm)
-    settings.require_push_settings(journal=run.paths[0])
+    settings.require_login()
+    try:
+        settings.require_push_settings(journal=run.paths[0])
+    except errors.SettingsError as error:
+        return error
     return settings
 
 
@@ -286,7 +293,7 @@ def _corrections(
     except errors.SettingsError:
         return []
     lines, flags = [], []
-    has_target = any(getattr(current, name) for name in TARGET_OPTIONS)
+    has_target = not current.missing_places()
     for name in (*TARGET_OPTIONS, "create", "status_map"):
         is_set = current.sources[name].kind != "default"
         is_known = is_set or (has_target and name in TARGET_OPTIONS)
@@ -296,6 +303,7 @@ def _corrections(
         flags += [table.flag_of(name), current.texts[name]]
         lines.append(f"{table.ini_of(name)}: {what}; the journal keeps its own value.")
     if flags:
-        push_command = command("push", *run.paths, *flags, settings=settings)
+        paths = map(display_path, run.paths)
+        push_command = command("push", *paths, *flags, settings=settings)
         lines.append(f"to use the current values: {push_command}")
     return lines

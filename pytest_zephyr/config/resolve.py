@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
 from pathlib import Path
+import re
 from typing import Any
 from typing import NamedTuple
 
@@ -37,6 +38,12 @@ from pytest_zephyr.text import shorten
 
 #: How many characters an option may have. A longer text is a mistake in a pipeline.
 _MAX_LENGTH = 4096
+
+#: Characters that no option may have: those that control a terminal, other separators of
+#: lines than the line break, and half a surrogate pair.
+_CONTROL_CHARACTER = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
+)
 
 _DEFAULT_MAP_TEXT = ",".join(
     f"{outcome.value}={status}"
@@ -253,8 +260,19 @@ def _fill_names(
         options[name] = OptionValue(value, text, source)
 
 
+def _check_text(text: str) -> None:
+    """Raise InvalidValue if no option can have *text*, which has no white space around it."""
+    if not text:
+        raise InvalidValue("it is empty")
+    if len(text) > _MAX_LENGTH:
+        raise InvalidValue(f"it has {len(text)} characters, {_MAX_LENGTH} are allowed")
+    if _CONTROL_CHARACTER.search(text):
+        raise InvalidValue("it has a control character")
+
+
 def _fill_name(text: str, values: Mapping[str, str]) -> str:
     name = placeholders.fill(text, values)
+    _check_text(name.strip())
     if len(name) > MAX_NAME_LENGTH:
         raise InvalidValue(
             f"it has {len(name)} characters, a name in Zephyr has at most {MAX_NAME_LENGTH}"
@@ -274,14 +292,7 @@ def read(option: Option, option_sources: OptionSources) -> OptionValue:
         # An empty flag unsets an inherited value.
         return OptionValue(source=source)
     try:
-        if not text:
-            raise InvalidValue("it is empty")
-        if len(text) > _MAX_LENGTH:
-            raise InvalidValue(
-                f"it has {len(text)} characters, {_MAX_LENGTH} are allowed"
-            )
-        if not text.replace("\n", "").isprintable():
-            raise InvalidValue("it has a control character")
+        _check_text(text)
         if not option.names_files:
             return OptionValue(option.parse(text), text, source)
         base = option_sources.ini_file.parent if source.kind == "ini" else parse.HERE

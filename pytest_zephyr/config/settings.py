@@ -74,7 +74,7 @@ class Ref:
         text = placeholders.escape(self.name)
         # Without ``name:``, a number would be an id, a dash would begin a flag, and
         # ``id:`` or ``name:`` in the name would not be a part of it.
-        is_plain = not text.strip().isdigit() and not re.match("-|id:|name:", text)
+        is_plain = not re.match(r"-|id:|name:|\d+$", text.strip())
         return text if is_plain else f"name:{text}"
 
 
@@ -176,6 +176,9 @@ class Settings:
         text = self.texts[name]
         if name in {"url", "proxy"}:
             text = mask_userinfo(text)
+        if name in TARGET_OPTIONS:
+            # Placeholders are filled already: this makes doubled braces single.
+            text = placeholders.fill(text, {})
         return f"{text!r} ({self.sources[name]})"
 
     def time_budget(self, limit: float = math.inf, reason: str = "") -> Deadline:

@@ -12,7 +12,6 @@ from typing import TypeVar
 from pytest_zephyr import table
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.command_line import unsent_lines
-from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import Code
 from pytest_zephyr.errors import TargetNotFound
@@ -115,17 +114,16 @@ def _about_sending(
         return [Line(f"dry run: to send it: {again}", code=DRY_RUN)]
     if delivery.waiting:
         lines = unsent_lines(journals, settings, plural(delivery.waiting, "result"))
+        # A wrong value stays in the journal, so a flag must replace it.
         if isinstance(delivery.error, TargetNotFound) and delivery.error.option:
-            # The wrong value stays in the journal, so a flag must replace it.
-            flag = table.flag_of(delivery.error.option)
-            name = delivery.error.suggestion
-            value = (
-                Ref(name=name).option_text if name else delivery.error.option.upper()
-            )
-            again = command("push", *journals, flag, value, settings=settings)
-            lines[1:] = [
-                f"send them to the right {delivery.error.option} with: {again}"
-            ]
+            option = delivery.error.option
+            words = table.flag_of(option), delivery.error.suggestion or option.upper()
+            again = command("push", *journals, *words, settings=settings)
+            lines[1:] = [f"send them to the right {option} with: {again}"]
+        elif any(each.code == "status" for each in delivery.changes.refused):
+            words = table.flag_of("status_map"), _corrected_map(delivery, settings)
+            again = command("push", *journals, *words, settings=settings)
+            lines[1:] = [f"send them with the right status map: {again}"]
     elif delivery.evidence.pending or delivery.evidence.retryable:
         lines = unsent_lines(journals, settings, "evidence")
     else:
@@ -133,6 +131,19 @@ def _about_sending(
     return [
         problem(lines, "error" if delivery.undelivered else "warning", code="not-sent")
     ]
+
+
+def _corrected_map(delivery: Delivery, settings: Settings) -> str:
+    """Return the user's status map with a suggestion for each invalid status."""
+    assert delivery.snapshot is not None, "the statuses of the server were read"
+    choices = settings.choices(delivery.snapshot.statuses)
+    corrections = {
+        outcome.value: choice.suggestion or "STATUS"
+        for outcome, choice in choices.items()
+        if choice.problem
+    }
+    pairs = {**settings.status_map, **corrections}.items()
+    return ",".join(f"{outcome}={name}" for outcome, name in pairs)
 
 
 def _name_cases(changes: Sequence[diff.Change]) -> str:

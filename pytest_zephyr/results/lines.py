@@ -148,18 +148,21 @@ def as_markdown(lines: Iterable[Line]) -> Iterator[str]:
     """Yield *lines* as Markdown: paragraphs, and a list of problems."""
     in_list = False
     for line in lines:
-        text = markdown_text(line.text)
+        text = "  \n  ".join(map(_with_command, (line.text, *line.more)))
         if line.url:
-            before, _, after = line.text.partition(line.url)
-            text = f"{markdown_text(before)}<{line.url}>{markdown_text(after)}"
-        for more in line.more:
-            before, *command = _BEFORE_COMMAND.split(more, maxsplit=1)
-            text += f"  \n  {markdown_text(before)}"
-            text += "".join(f" {markdown_code(each)}" for each in command)
+            text = text.replace(markdown_text(line.url), f"<{line.url}>", 1)
         if in_list and not line.is_problem:
             yield "\n"
         in_list = line.is_problem
         yield f"- {text}\n" if in_list else f"{text}\n\n"
+
+
+def _with_command(text: str) -> str:
+    """Return *text* as Markdown, with the command line at its end as code."""
+    before, *command = _BEFORE_COMMAND.split(text, maxsplit=1)
+    return markdown_text(before) + "".join(
+        f" {markdown_code(each)}" for each in command
+    )
 
 
 def markdown_text(text: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_zephyr.results.records import Outcome
-from pytest_zephyr.text import did_you_mean
+from pytest_zephyr.text import closest
 
 
 #: The ids of statuses that every server has at first (see `STOCK`).
@@ -62,12 +62,14 @@ class Choice:
     """The status of an outcome, `None` if the outcome is not sent or has a *problem*.
 
     *problem* says why the outcome has no valid status; it is empty if there is no problem.
-    *inactive* says that the problem is an inactive status.
+    *inactive* says that the problem is an inactive status, *suggestion* is the name that
+    was probably meant, empty if none is close.
     """
 
     status: Status | None = None
     problem: str = ""
     inactive: bool = False
+    suggestion: str = ""
 
     @property
     def is_skipped(self) -> bool:
@@ -100,10 +102,12 @@ def _choose(
     status = _find(text, statuses)
     known = ", ".join(f"{each.name} ({each.id})" for each in statuses if each.active)
     if status is None:
-        hint = did_you_mean(text, (each.name for each in statuses if each.active))
+        close = closest(text, (each.name for each in statuses if each.active)) or ""
+        hint = f" Did you mean {close}?" if close else ""
         return Choice(
             problem=f"{text!r} for {outcome.value} ({source}) is not a status of this"
-            f" server.{hint} It has: {known}."
+            f" server.{hint} It has: {known}.",
+            suggestion=close,
         )
     if not status.active:
         return Choice(

@@ -322,7 +322,12 @@ class Finder:
         has_phase_id = phase is not None and phase.id is not None
         if kind in CREATE_LEVELS and ref.name and not close and not has_phase_id:
             text += f" To create it: --zephyr-create={kind}."
-        return errors.TargetNotFound(text, option=kind, suggestion=close)
+        suggestion = None
+        if close:
+            # A terminal cannot show every name so that it can be pasted.
+            ref = Ref(name=close) if close.isprintable() else Ref(id=names[close])
+            suggestion = ref.option_text
+        return errors.TargetNotFound(text, option=kind, suggestion=suggestion)
 
 
 def phases_with_id(

@@ -51,6 +51,16 @@ def test_a_journal_with_a_dot_in_its_name_is_listed(run_command, journal):
     assert read_states(run_command("journals").out) == ["waiting"]
 
 
+def test_a_name_in_the_list_is_shown_as_zephyr_has_it(
+    pytester, run_command, run_zephyr
+):
+    pytester.makepyfile(SUITE)
+    run_zephyr("--zephyr-push=never", "--zephyr-phase=name:7", "--zephyr-cycle={{x}}")
+    (entry,) = json.loads(run_command("journals", "--json").out)
+
+    assert entry["target"] == "{x} > 7"
+
+
 def test_json_has_the_state_of_a_journal(run_command, journal, target):
     (entry,) = json.loads(run_command("journals", "--json").out)
 

@@ -492,7 +492,7 @@ def test_a_credential_in_an_invalid_option_is_not_shown(push, journal, flags):
     token = os.environ["ZEPHYR_TOKEN"]
     code, printed = push(copy_with_options(journal, comment=f"{token}\x1b"), *flags)
 
-    assert code == 1
+    assert code == 2
     assert "invalid zephyr_comment '<hidden>" in printed
     assert token not in printed
 
@@ -643,6 +643,21 @@ def test_a_phase_that_the_journal_does_not_name_is_only_taken_from_a_flag(
     assert push(journal, f"--zephyr-phase={target.phase}")[0] == 0
 
 
+def test_other_journals_are_sent_if_one_has_no_phase(push, journal, target):
+    """The first journal is a copy of the other, without a phase."""
+    lines = journal.read_text(encoding="utf-8").split("\n")
+    header = json.loads(lines[0])
+    del header["options"]["phase"]
+    path = journal.with_name("0000.jsonl")
+    path.write_text(json.dumps(header | {"session": "0000"}) + "\n", encoding="utf-8")
+    code, printed = push()
+
+    assert code == 1
+    assert ".zephyr/0000.jsonl: nothing sent: no project in " in printed
+    assert "2 reported (1 Pass, 1 Fail)" in printed
+    assert target.statuses()[101] == "1"
+
+
 # The commands that are printed
 
 
@@ -680,6 +695,42 @@ def test_the_printed_command_replaces_typos_that_were_fixed_since_the_run(
     assert printed.count("is not used") == len(typos)
     assert run_shown_command(printed).ret == 0
     assert target.statuses()[101] == "1"
+
+
+@pytest.mark.parametrize(
+    ("status_map", "corrected"),
+    [
+        ("passed=Psss", "passed=Pass"),
+        ("failed=Blocked,passed=Psss", "failed=Blocked,passed=Pass"),
+        ("passed=Unheard", "passed=STATUS"),
+    ],
+)
+def test_the_printed_command_replaces_a_wrong_status(
+    pytester, run_zephyr, target, run_shown_command, status_map, corrected
+):
+    """A push without the flag would find the same status in the journal."""
+    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
+    ran = run_zephyr(f"--zephyr-status-map={status_map}")
+
+    assert f"--zephyr-status-map {corrected}" in ran.text
+    if "STATUS" not in corrected:
+        assert run_shown_command(ran.text).ret == 0
+        assert target.statuses()[101] == "1"
+
+
+def test_a_place_that_is_not_set_now_is_unset_only_if_the_rest_is_enough(
+    pytester, run_zephyr, push, target, monkeypatch
+):
+    """Without a phase there is nothing to use in place of the journal's."""
+    monkeypatch.delenv("ZEPHYR_PHASE")
+    pytester.makeini("[pytest]\nzephyr_project = Payments\nzephyr_release = 1.0\n")
+    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
+    run_zephyr("--zephyr-cycle=Nightly", "--zephyr-phase=Smokke", "--zephyr-push=never")
+    code, printed = push()
+
+    assert code == 1
+    assert "Did you mean 'Smoke'?" in printed
+    assert "--zephyr-phase ''" not in printed
 
 
 def test_a_placeholder_in_a_current_name_has_the_build_of_the_journal(

@@ -151,6 +151,25 @@ def test_the_closest_name_is_suggested_and_listed_first(target, find):
     assert all(repr(name) in text for name in ("Acceptance", "Smoke", "Smoke tests"))
 
 
+@pytest.mark.parametrize(
+    ("name", "wrong", "suggestion"),
+    [
+        ("Regression", "regresion", "Regression"),
+        ("2024", "name:20245", "name:2024"),
+        ("Regres\u00a0sion", "Regressionn", None),
+    ],
+    ids=["name", "number", "not printable"],
+)
+def test_the_suggestion_is_a_value_of_the_option(target, find, name, wrong, suggestion):
+    """A terminal cannot show every name so that it can be pasted; an id is shown then."""
+    phase = target.sandbox.store.add_phase(target.cycle, name)
+
+    with pytest.raises(TargetNotFound) as caught:
+        find(**{**NAMES, "phase": wrong})
+
+    assert caught.value.suggestion == (suggestion or str(phase))
+
+
 def test_a_name_without_a_close_one_has_no_suggestion(find):
     with pytest.raises(TargetNotFound) as caught:
         find(**{**NAMES, "phase": "xyz"})

@@ -105,6 +105,39 @@ def test_variable_of_the_environment_is_filled_in(fill_cycle, monkeypatch):
     assert fill_cycle("{env:STAGE}") == "acceptance"
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["no\u00a0break", "joined \U0001f468\u200d\U0001f4bb", "x\u200by"],
+    ids=["no-break space", "emoji", "zero width space"],
+)
+def test_a_push_accepts_the_name_that_its_session_had(
+    fill_cycle, monkeypatch, run_command, value
+):
+    monkeypatch.setenv("STAGE", value)
+
+    assert fill_cycle("{env:STAGE}") == value
+    assert "invalid" not in run_command("push").text
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("   ", "it is empty"),
+        ("a\tb", "it has a control character"),
+        ("a\u2028b", "it has a control character"),
+    ],
+    ids=["blank", "tab", "line separator"],
+)
+def test_variable_with_an_invalid_value_is_a_usage_error(
+    fill_cycle, monkeypatch, value, message
+):
+    monkeypatch.setenv("STAGE", value)
+    text = fill_cycle("{env:STAGE}")
+
+    assert message in text
+    assert "--zephyr-cycle" in text
+
+
 def test_doubled_braces_are_no_placeholder(fill_cycle):
     """They stay doubled in the journal, so that a push reads them as braces, too."""
     assert fill_cycle("{{date}}") == "{{date}}"

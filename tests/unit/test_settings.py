@@ -243,6 +243,7 @@ def test_a_credential_shows_its_user(credential, text):
         (Ref(name="id:7"), "name:id:7"),
         (Ref(name="name:7"), "name:name:7"),
         (Ref(name="-x"), "name:-x"),
+        (Ref(name=" id:7"), "name: id:7"),
         (Ref(name="1.0"), "1.0"),
         (Ref(name="{date}"), "{{date}}"),
     ],
@@ -261,7 +262,7 @@ def test_a_reference_has_an_option_text_with_the_same_value(ref, text):
         ("name:7", "name:7"),
         ("name:Smoke", "Smoke"),
         ("Run {env:STAGE}", "Run blue"),
-        ("{{date}}", "{{date}}"),
+        ("{{date}}", "{date}"),
     ],
 )
 @pytest.mark.parametrize("source", ["flag", "journal"])
