@@ -116,7 +116,9 @@ class Settings:
       in names are filled there.
     - *config_file* is the ini file that a command to paste must name with ``-c``, `None`
       if it need not name any.
-    - *pushing* says that these are the settings of a push; no journal stores its flags.
+    - *journal* is the directory of journals, not one of them.
+    - *pushing* says that these are the settings of `pytest-zephyr push`. No journal
+      stores the flags of that command, so a command to paste must repeat them.
     - *embedded* says that *url* is the address of the embedded server. Before that runs,
       *url* is ``sandbox``.
 

@@ -1,4 +1,4 @@
-"""Has the results of a session sent by the sender, and reports how that went."""
+"""Lets the sender send the results of a session, and reports how that went."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ class ZephyrReporter:
     def _report_broken(self, error: OSError) -> None:
         result = "what is not delivered is lost when this process ends."
         if not self._undelivered:
-            # A later push would take the journal for that of a killed session.
+            # A later push would report the journal as cut short, and send it again.
             self.writer.discard()
             result = "nothing was lost, the results were sent from memory."
         text = (
@@ -248,6 +248,10 @@ class ZephyrReporter:
                 self.lines.append(Line(str(error), "error", code="journal"))
         if is_kept and self.writer.broken is None:
             lines = unsent_lines([self._display_path], self._settings)
+        elif is_kept:
+            lines = [
+                f"{self._display_path} is incomplete; what is missing in it is lost."
+            ]
         else:
             lines = [f"{self._display_path} cannot be read back; the results are lost."]
         self.lines.append(problem(lines, code="not-sent"))

@@ -69,8 +69,9 @@ def outer_process(config: pytest.Config) -> str:
         if _reporting_sessions and config not in _reporting_sessions:
             # A test may have changed the variable.
             outer = own_id
-        # No test started a worker of pytest-xdist, nor a session that replaced its
-        # process by `exec`: that has the same process id.
+        # A worker of pytest-xdist inherits the variable, but was not started by a test.
+        # Nor was a session with the process id in the variable: an earlier session of
+        # this process has called `exec`.
         elif (
             hasattr(config, "workerinput")
             or (outer == own_id and not _reporting_sessions)
@@ -141,7 +142,7 @@ def _all_sources(config: pytest.Config) -> OptionSources:
         environ=os.environ,
         overrides=overrides,
         ini=ini,
-        # Without an ini file, only another plugin can set ini options; the paths in them
+        # Without an ini file, *ini* has only what other plugins set; the paths in it
         # start from the rootdir.
         ini_file=path or config.rootpath / "ini",
         config_file=Path(named_file) if named_file else path if is_elsewhere else None,

@@ -85,7 +85,11 @@ def describe_problems(
 
 
 def _about_refusals(refused: Sequence[diff.Refusal]) -> list[Line]:
-    """Return lines for the first reasons, final ones last, with advice about these."""
+    """Return lines for the first few reasons.
+
+    Those of *final* refusals, which another push would not change, come last, with
+    advice.
+    """
     lines = []
     for reason, alike in _by_reason(sorted(refused, key=lambda each: each.final)):
         level: Level = "error" if any(each.serious for each in alike) else "warning"
@@ -172,7 +176,10 @@ def _about_evidence(values: Sequence[UndeliveredEvidence], what: str) -> list[Li
 
 
 def _name_tests(refusals: list[diff.Refusal]) -> str:
-    """Name the test cases, unless the reason names the only one, and the first test."""
+    """Name the first test, and the test cases.
+
+    A single test case is left out if the reason names it.
+    """
     first = refusals[0].result
     test = first.nodes[0].title
     if len(refusals) == 1:

@@ -6,7 +6,8 @@ that the worst decides later. Two sessions are attempts of one job in two cases:
 - Everything in `Job` except *attempt* is equal, and the first was over when the second
   began.
 - Everything in `Job` except *host*, *checkout* and *attempt* is equal, and the CI
-  service gives the second a higher attempt.
+  service gives the second a higher attempt. If several sessions are alike in this
+  way, the second is an attempt of only one of their jobs: see `_match_repetitions`.
 
 All others are separate jobs. A test that was skipped or not run replaces no result of a
 test that ran.
@@ -72,10 +73,10 @@ class Job:
 class Session:
     """The results of one journal; times are in milliseconds since the epoch.
 
-    A session without a *job* is a job of its own. *still_running* names the sessions that
-    were running when this one ended; this one follows none of them, even if their
-    journals have no end. A session is not *complete* if some files could not be
-    collected.
+    A session without a *job* is a job of its own. *still_running* names the sessions
+    that were running when this one ended. This one follows none of them, whatever their
+    *ended* says: if a journal has no end, *ended* is only the time of its last result.
+    A session is not *complete* if some files could not be collected.
     """
 
     name: str

@@ -23,8 +23,8 @@ from pytest_zephyr.target.snapshot import Snapshot
 _PAUSE = 1.0
 _MAX_READS = 8
 
-#: Reads one after the other that find no new rows, after which the other job counts as
-#: done; a phase without any rows is still read on.
+#: After this many consecutive reads without new rows, the other job counts as done.
+#: Reads that find no rows at all do not count.
 _MAX_UNCHANGED = 3
 
 
@@ -158,7 +158,7 @@ class PhaseFiller(BatchWriter[Placement]):
         self.first_refusal = self.first_refusal or reason
 
     def _assign(self, call: Callable[..., object], placements_or_tree: object) -> None:
-        """Have *call* assign a batch of placements, or all in the tree with an id.
+        """Have *call* assign a batch of placements, or the tree with a given id.
 
         An unanswered call is ignored: the executions show whether it happened.
         """

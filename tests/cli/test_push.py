@@ -644,7 +644,7 @@ def test_a_phase_that_the_journal_does_not_name_is_only_taken_from_a_flag(
 
 
 def test_other_journals_are_sent_if_one_has_no_phase(push, journal, target):
-    """The first journal is a copy of the other, without a phase."""
+    """The first journal is only the header of the other, without a phase."""
     lines = journal.read_text(encoding="utf-8").split("\n")
     header = json.loads(lines[0])
     del header["options"]["phase"]
@@ -721,7 +721,7 @@ def test_the_printed_command_replaces_a_wrong_status(
 def test_a_place_that_is_not_set_now_is_unset_only_if_the_rest_is_enough(
     pytester, run_zephyr, push, target, monkeypatch
 ):
-    """Without a phase there is nothing to use in place of the journal's."""
+    """The current settings name no phase, so no command unsets the journal's."""
     monkeypatch.delenv("ZEPHYR_PHASE")
     pytester.makeini("[pytest]\nzephyr_project = Payments\nzephyr_release = 1.0\n")
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
@@ -736,7 +736,7 @@ def test_a_place_that_is_not_set_now_is_unset_only_if_the_rest_is_enough(
 def test_a_placeholder_in_a_current_name_has_the_build_of_the_journal(
     pytester, run_zephyr, push, run_shown_command, target, monkeypatch
 ):
-    """Filled in like that, names equal to those of the journal are not printed."""
+    """Names are compared after that, and only those that differ are printed."""
     monkeypatch.delenv("ZEPHYR_PHASE")
     monkeypatch.setenv("ZEPHYR_BUILD", "1")
     names = "[pytest]\nzephyr_project = Payments\nzephyr_release = name:1.0\n"

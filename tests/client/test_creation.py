@@ -142,7 +142,10 @@ def test_a_duplicate_that_is_used_or_cannot_be_removed_is_named_once(creator, op
 def test_two_jobs_that_create_a_target_share_the_lowest_id(
     target, make_settings, connect, contested
 ):
-    """The creator is contested if the phase is that of the other job."""
+    """The creator notes if the phase that counts was created by the other job.
+
+    The parameter *contested* says what the other job creates.
+    """
     store = target.sandbox.store
     settings = make_settings(**NAMES)
     client = connect(settings, LateTargetClient)

@@ -408,6 +408,32 @@ def test_full_disk_is_a_warning_and_loses_no_result(
     assert ran.journals == []
 
 
+def test_journal_on_a_full_disk_is_named_if_the_sender_fails(
+    pytester, run_zephyr, monkeypatch
+):
+    """The journal that is left can be read, but is not complete."""
+    write = JournalWriter._write
+    calls = iter(range(1000))
+
+    def fail_after_the_first_lines(self: JournalWriter, data: bytes) -> bool:
+        if next(calls) < 3:
+            return write(self, data)
+        self.broken = OSError(errno.ENOSPC, "No space left on device")
+        return False
+
+    monkeypatch.setattr(JournalWriter, "_write", fail_after_the_first_lines)
+    monkeypatch.setattr("pytest_zephyr.journal.runs.prune", lambda *_args: 1 / 0)
+    pytester.makepyfile(SUITE.format(body="assert False"))
+    ran = run_zephyr()
+
+    (journal,) = ran.journals
+    line = (
+        f"zephyr: .zephyr/{journal.name} is incomplete; what is missing in it is lost."
+    )
+    assert line in ran.text
+    assert "what is not delivered is lost when this process ends" in ran.text
+
+
 def test_results_are_written_when_the_disk_has_space_again(
     pytester, run_zephyr, target, monkeypatch
 ):

@@ -68,7 +68,8 @@ def test_all_steps_are_replaced_in_one_call(
 def test_steps_are_added_and_changed_one_by_one(api: Api, execution: int) -> None:
     """A step is added at the end, or before the step that has its number.
 
-    Wrong bodies, unknown numbers and placements (the ids in the path) are refused.
+    Refused are wrong bodies, a number that no step has, and an unknown placement,
+    which is the last id in the path.
     """
     row = api.get(f"/execution/{execution}").json()["tcrTreeTestcase"]
     version, placement = row["testcase"]["id"], row["id"]

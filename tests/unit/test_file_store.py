@@ -115,7 +115,7 @@ def test_a_copy_that_is_gone_or_changed_is_not_read(directory, tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
 def test_links_and_pipes_are_not_read(directory, tmp_path):
-    """An edited journal must not make a push send other files of the user."""
+    """A link next to a journal must not make a push send other files of the user."""
     content = b"secret"
     digest = hashlib.sha256(content).hexdigest()
     file, journals = File("a", "", digest, len(content)), [tmp_path / "run.jsonl"]
