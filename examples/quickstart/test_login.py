@@ -1,4 +1,7 @@
-"""Each marker names the test cases of a test, by the number in Zephyr's ID column."""
+"""Each marker names the test cases of a test.
+
+It has their numbers in Zephyr's ID column, or an Alt ID.
+"""
 
 from __future__ import annotations
 

@@ -78,9 +78,10 @@ class Importer:
         )
 
     def write(self, files: Sequence[Path], header: journal_format.Header) -> Path:
-        """Write the results of *files* to a journal, unless there is one; return its path.
+        """Write the results of *files* to a journal; return its path.
 
-        Raises JunitError.
+        If an import of the same files and options has written a journal, it returns
+        the path of that. Raises JunitError.
         """
         directory, digest = self._settings.journal, self._digest(files, header)
         for path in directory.glob(f"*-{digest}{JOURNAL_SUFFIX}"):

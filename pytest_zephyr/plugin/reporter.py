@@ -84,6 +84,7 @@ class ZephyrReporter:
         )
         self._display_path = display_path(path)
         self.lines = problems(settings.warnings, "warning")
+        # Whether results that should be sent were not, or the journal is damaged.
         self._undelivered = False
         self._uncollected: list[str] = []
         self._finished = False
@@ -219,7 +220,7 @@ class ZephyrReporter:
                 self._undelivered = answer.undelivered
 
     def _report_broken(self, error: OSError) -> None:
-        result = "what is not delivered is lost when this process ends."
+        result = "what is neither delivered nor in it is lost when this process ends."
         if not self._undelivered:
             # A later push would report the journal as cut short, and send it again.
             self.writer.discard()

@@ -55,7 +55,8 @@ class Planner:
     def plan(self, nodes: Iterable[NodeResult]) -> Plan:
         """Return the plan for *nodes*, with only the results of the sessions to send.
 
-        A result is of the sessions whose tests ran, or of all its sessions if none did.
+        A result belongs to each session in which one of its tests ran; if none ran, to
+        each that has one of them. It is in the plan if one of these is to be sent.
         The plan is built again only if *nodes* or the statuses have changed.
         """
         nodes = list(nodes)

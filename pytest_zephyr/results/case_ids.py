@@ -13,7 +13,7 @@ _MAX_ID = 2**63 - 1
 ALT_PREFIX = "alt:"
 
 #: A test case key of Zephyr Scale, another product.
-_SCALE_KEY = re.compile(r"[A-Z][A-Z0-9_]+-T(\d{1,18})", re.ASCII | re.IGNORECASE)
+_SCALE_KEY = re.compile(r"[A-Z][A-Z0-9_]+-T\d{1,18}", re.ASCII | re.IGNORECASE)
 
 _SEPARATORS = re.compile(r"[,;\n]")
 
@@ -56,14 +56,13 @@ class CaseIdParser:
                 return alt
         elif (case := self.parse_id(text)) is not None:
             return case
-        hint = " but a key of Zephyr Scale" if scale_number(text) else ""
+        hint = " but a key of Zephyr Scale" if is_scale_key(text) else ""
         raise ValueError(
             f"{text!r} is not a test case{hint}: use its number, as 123 or TC-123, or"
             f" {ALT_PREFIX}AUTH-1 for an Alt ID"
         )
 
 
-def scale_number(text: str) -> str | None:
-    """Return the number in a key of Zephyr Scale, `None` if *text* is no such key."""
-    key = _SCALE_KEY.fullmatch(text.strip())
-    return key[1] if key else None
+def is_scale_key(text: str) -> bool:
+    """Return whether *text* is the key of a test case in Zephyr Scale."""
+    return _SCALE_KEY.fullmatch(text.strip()) is not None

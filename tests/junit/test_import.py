@@ -66,10 +66,10 @@ def test_the_same_results_are_imported_once(write_file, run_import, pytester, ta
     assert target.execution(101).result_count == 1
 
 
-def test_the_same_results_from_another_directory_are_not_written_again(
+def test_the_same_results_in_another_journal_directory_are_not_sent_again(
     write_file, run_import, target
 ):
-    """The other directory has no receipts, but the server has the same date and status."""
+    """There are no receipts in it, but the server has the same date and status."""
     path = write_file("a.xml", suite(xml_test("a", 101, "<failure/>")))
     run_import(path, "--push")
     again = run_import(path, "--push", "--zephyr-journal=other")
@@ -161,7 +161,7 @@ def test_push_needs_a_server_before_anything_is_written(
     assert journals(pytester) == []
 
 
-def test_a_refused_result_is_sent_by_the_next_push(
+def test_a_result_that_could_not_be_sent_is_sent_by_the_next_push(
     write_file, run_import, run_command, target
 ):
     target.sandbox.faults.add(Fault(kind="status", status=403, times=None))
@@ -497,7 +497,7 @@ def test_a_credential_in_an_xml_file_is_hidden(
 def test_a_test_has_the_time_of_its_suite(
     text, expected, write_file, run_import, pytester
 ):
-    """Without a time up to that of the file, the test has the time of the file."""
+    """The time of the file counts if the suite has none, a later one or one in 1970."""
     path = write_file("a.xml", suite(xml_test("a", 101), attrs=f'timestamp="{text}"'))
     os.utime(path, (1732615260, 1732615260))
     run_import(path)

@@ -291,7 +291,7 @@ def test_journal_that_cannot_be_created_is_a_warning(
         ("shutil.rmtree(directory)", "results kept in .zephyr"),
         (
             "shutil.rmtree(directory); directory.mkdir(); path.write_text('mine')",
-            "what is not delivered is lost",
+            "what is neither delivered nor in it is lost",
         ),
         ("path.write_text('')", "outcomes are missing in it"),
         (
@@ -431,7 +431,9 @@ def test_journal_on_a_full_disk_is_named_if_the_sender_fails(
         f"zephyr: .zephyr/{journal.name} is incomplete; what is missing in it is lost."
     )
     assert line in ran.text
-    assert "what is not delivered is lost when this process ends" in ran.text
+    assert (
+        "what is neither delivered nor in it is lost when this process ends" in ran.text
+    )
 
 
 def test_results_are_written_when_the_disk_has_space_again(

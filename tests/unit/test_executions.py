@@ -104,7 +104,7 @@ def test_one_test_that_names_a_case_twice_is_counted_once() -> None:
     assert client.rows[1].milliseconds == 3
 
 
-def test_an_alt_id_is_enough_if_an_execution_has_no_visible_id() -> None:
+def test_an_alt_id_is_enough_if_the_id_of_the_test_case_is_unknown() -> None:
     """A result is refused if the server has no test case with its Alt ID."""
     client = MemoryClient(execution(1, None, alt="A-1"), execution(2, 102, alt="A-2"))
     nodes = [

@@ -144,7 +144,7 @@ def test_the_list_of_placeholders_is_complete():
 
 
 def test_names_are_filled_when_the_settings_are_made():
-    """The text of a name is filled, too; ids stay unchanged."""
+    """Names are filled in `Settings.texts`, too; ids stay unchanged."""
     settings = resolve.resolve(
         OptionSources(
             flags={"phase": "Run {run}", "cycle": "7"},

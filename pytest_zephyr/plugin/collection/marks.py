@@ -19,7 +19,7 @@ from pytest_zephyr.plugin.collection.names import plain_id
 from pytest_zephyr.plugin.guard import describe_hook_error
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.results.case_ids import CaseIdParser
-from pytest_zephyr.results.case_ids import scale_number
+from pytest_zephyr.results.case_ids import is_scale_key
 from pytest_zephyr.results.evidence import FieldValue
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.secret import Scrubber
@@ -46,9 +46,9 @@ class MarkerData:
     """What the markers of an item say, and what is wrong with them.
 
     The test cases may come from the hook or the mapping file instead. *unmarked* says
-    that the item has no test case, and that the reason is not a marker to ignore it, a
-    hook that gave it none, or one of the *problems*. *requirements* are linked to the
-    test case that is created for the item.
+    that nothing names a test case for the item. It is false if a marker ignores the
+    item, if the hook answered that it has none, and if there are *problems*.
+    *requirements* are linked to the test case that is created for the item.
     """
 
     cases: list[CaseRef] = field(default_factory=list)
@@ -232,10 +232,10 @@ class Marks:
         text = f"{self.names.short(value)} is not a test case id"
         if not isinstance(value, str):
             return text
-        if number := scale_number(value):
+        if is_scale_key(value):
             return (
-                f"{text} but a key of Zephyr Scale; in Zephyr Enterprise it is a number,"
-                f" as zephyr({number}), or an Alt ID, as zephyr(alt=…)"
+                f"{text} but a key of Zephyr Scale; in Zephyr Enterprise it is a number"
+                f" in the ID column, as zephyr(101), or an Alt ID, as zephyr(alt=…)"
             )
         return (
             f"{text}: use the number, as zephyr(123) or zephyr('TC-123'), or"
