@@ -135,11 +135,16 @@ def _directory(option_sources: resolve.OptionSources) -> Path:
     directory = common.journal_directory(option_sources)
     if not directory.is_dir():
         # Report invalid settings first.
-        common.settings_of(option_sources)
+        _settings_of_push(option_sources)
         raise errors.JournalError(
             f"there is no directory of journals {directory}. Name a journal to push."
         )
     return directory
+
+
+def _settings_of_push(option_sources: resolve.OptionSources) -> Settings:
+    """Return the settings of a push, without those that a journal has. Raises SettingsError."""
+    return common.settings_of(replace(option_sources, journal_options={}))
 
 
 def _settings_of(
@@ -153,7 +158,7 @@ def _settings_of(
     try:
         settings = common.settings_of(option_sources, run)
     except errors.SettingsError as error:
-        common.settings_of(option_sources)
+        _settings_of_push(option_sources)
         return error
     settings = destination.choose_server(settings, run, confirm)
     settings.require_login()
@@ -263,7 +268,7 @@ def _list_dry_runs(
 ) -> None:
     settings = None
     with suppress(errors.SettingsError):
-        settings = replace(common.settings_of(option_sources), pushing=True)
+        settings = _settings_of_push(option_sources)
     for path in journals:
         push_command = command("push", path, settings=settings)
         output.say(f"{path} is the journal of a dry run. To send it: {push_command}")

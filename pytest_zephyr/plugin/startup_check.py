@@ -112,7 +112,8 @@ class StartupCheck:
     @guarded
     def pytest_configure_node(self, node: Any) -> None:
         node.workerinput[JOURNAL_KEY] = str(self._writer.path)
-        if self.in_phase is not None:
+        # Only then are workers started after the check; its result is waited for here.
+        if self._settings.only_planned and self.in_phase is not None:
             node.workerinput[IN_PHASE_KEY] = list(self.in_phase)
 
     @pytest.hookimpl(optionalhook=True)

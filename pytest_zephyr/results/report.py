@@ -79,7 +79,7 @@ class RunReport:
 
     *run* is its run key or the name of its journal. *cases* returns a new iterator at each
     call. *without_case* are the tests that name no test case, or an invalid one. The last
-    three fields have their defaults if there was no push, or if it broke off;
+    three fields have their defaults if the process that sends has given no result;
     `docs/report.schema.json` describes them.
     """
 

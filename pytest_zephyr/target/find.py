@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
+import re
 from typing import Literal
 from typing import TypeVar
 
@@ -25,6 +26,8 @@ _MAX_NAMES = 20
 #: The most releases to search for a cycle that is not in the release of the settings.
 _MAX_SEARCHED_RELEASES = 20
 
+
+_DIGITS = re.compile(r"\d+")
 
 Kind = Literal["project", "release", "cycle", "phase"]
 
@@ -306,6 +309,9 @@ class Finder:
         """Return the error for a *ref* that none of the *listed* entities matches."""
         names = {each.name: each.id for each in sorted(listed, key=lambda e: -e.id)}
         close = closest(ref.name or str(ref.id), names)
+        if kind in CREATE_LEVELS and close and _has_other_digits(close, ref.name or ""):
+            # It is of another build or day, and no typing mistake.
+            close = None
         close_first = sorted(names, key=lambda name: (name != close, names[name]))
         known = first_few(
             (f"{name!r} ({names[name]})" for name in close_first), _MAX_NAMES
@@ -347,3 +353,8 @@ def _matches(ref: Ref, place: Place) -> bool:
     if ref.id is not None:
         return place.id == ref.id
     return place.name.strip() == (ref.name or "").strip()
+
+
+def _has_other_digits(name: str, other: str) -> bool:
+    """Return whether two names differ only in digits."""
+    return _DIGITS.sub("0", name) == _DIGITS.sub("0", other)

@@ -643,6 +643,16 @@ def test_a_phase_that_the_journal_does_not_name_is_only_taken_from_a_flag(
     assert push(journal, f"--zephyr-phase={target.phase}")[0] == 0
 
 
+def test_a_push_does_not_fill_names_that_it_does_not_use(pytester, push):
+    """The journal has its own names, whatever the ini file has where the push runs."""
+    pytester.makeini("[pytest]\nzephyr_cycle = {build} Nightly\n")
+    code, printed = push()
+
+    assert code == 2
+    assert "there is no directory of journals" in printed
+    assert "{build}" not in printed
+
+
 def test_other_journals_are_sent_if_one_has_no_phase(push, journal, target):
     """The first journal is only the header of the other, without a phase."""
     lines = journal.read_text(encoding="utf-8").split("\n")

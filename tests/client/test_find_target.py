@@ -155,7 +155,7 @@ def test_the_closest_name_is_suggested_and_listed_first(target, find):
     ("name", "wrong", "suggestion"),
     [
         ("Regression", "regresion", "Regression"),
-        ("2024", "name:20245", "name:2024"),
+        ("2024", "name:2024a", "name:2024"),
         ("Regres\u00a0sion", "Regressionn", None),
     ],
     ids=["name", "number", "not printable"],

@@ -78,7 +78,7 @@ def test_marker_names_test_cases(collect_cases, arguments):
         ("'ATC-9'", "'ATC-9' is not a test case id"),
         ("'TC--9'", "'TC--9' is not a test case id"),
         ("'PROJ-T123'", "a key of Zephyr Scale; in Zephyr Enterprise it is a number"),
-        ("'abc-t7'", "as zephyr(7), or an Alt ID"),
+        ("'abc-t7'", "in the ID column, as zephyr(101), or an Alt ID"),
         ("'１２'", "is not a test case id"),
         ("9223372036854775808", "9223372036854775808 is not a test case id"),
         ("alt=''", "'' is not an Alt ID"),

@@ -15,6 +15,7 @@ import pytest
 from pytest_zephyr.client import base
 from pytest_zephyr.sandbox import Fault
 from tests.conftest import needs_xdist
+from tests.conftest import wait_until
 from tests.conftest import without_and_with_xdist
 
 
@@ -241,12 +242,15 @@ def test_nothing_is_created_for_unknown_ids(pytester, run_zephyr, target):
 def test_missing_cycle_is_named_if_it_may_not_be_created(
     pytester, run_zephyr, target, create
 ):
+    """The cycle of another build is not suggested: results would go to the wrong one."""
     add_cases(target, [201])
+    target.sandbox.store.add_cycle(target.release, "Build 6")
     pytester.makepyfile(ONE_TEST.format(case=201))
     ran = run_zephyr(*NAMES, f"--zephyr-create={create}")
 
     assert "'Build 7' (from --zephyr-cycle) is not a cycle of release '1.0'" in ran.text
     assert "To create it: --zephyr-create=cycle." in ran.text
+    assert "--zephyr-cycle 'Build 6'" not in ran.text
     assert target.writes == []
 
 
@@ -1043,10 +1047,10 @@ def test_printed_command_has_a_name_of_digits(
     store.schedule(phase, 101)
     pytester.makepyfile(ONE_TEST.format(case=101))
     ran = run_zephyr(*NAMES[:2], "--zephyr-cycle=Nightly", "--zephyr-phase={build}",
-        "--zephyr-build=20244",
+        "--zephyr-build=2024x",
     )  # fmt: skip
 
-    assert "'name:20244' (from --zephyr-phase) is not a phase of cycle" in ran.text
+    assert "'2024x' (from --zephyr-phase) is not a phase of cycle" in ran.text
     assert "--zephyr-phase name:2024" in ran.text
     assert run_shown_command(ran.text).ret == 0
     assert store.execution(phase, 101).status == "1"
@@ -1126,3 +1130,31 @@ def test_run_check_and_push_report_the_same_target_problem(
     assert (warned.ret, checked.ret, pushed.ret, failed.ret) == (0, 1, 1, 4)
     assert "FAIL" in checked.text
     assert target.writes == []
+
+
+@needs_xdist
+def test_check_does_not_hold_up_the_workers(pytester, run_zephyr, target, monkeypatch):
+    """The server answers the check only once a worker collects."""
+    pytester.makeconftest(
+        """
+        import os, pathlib
+
+        def pytest_collection():
+            if "PYTEST_XDIST_WORKER" in os.environ:
+                pathlib.Path("collecting").touch()
+        """
+    )
+    pytester.makepyfile(ONE_TEST.format(case=101))
+    faults = target.sandbox.faults
+    take = faults.take
+
+    def wait_for_a_worker(method, path, start):
+        if path.endswith("user/current"):
+            wait_until((pytester.path / "collecting").exists)
+        return take(method, path, start)
+
+    monkeypatch.setattr(faults, "take", wait_for_a_worker)
+    ran = run_zephyr("-n1", subprocess=True)
+
+    assert "the server could not be checked" not in ran.text
+    assert target.statuses()[101] == "1"
