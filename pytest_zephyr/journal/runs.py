@@ -262,6 +262,8 @@ def find_journals(paths: Iterable[Path]) -> JournalSelection:
     resolved = {each.path.resolve() for each in journals}
     selection.problems += [
         f"{part} is a part of another journal; push {whole_of(part)}."
+        if whole_of(part).exists()
+        else f"{part} is a part of {whole_of(part)}, which is gone."
         for part in parts
         if whole_of(part).resolve() not in resolved
     ]

@@ -290,8 +290,10 @@ class ZephyrReporter:
     def pytest_unconfigure(self) -> None:
         if not self.writer.is_ours:
             return
-        ended = self._finished or self.startup_check.aborted
-        if self._session is not None and not ended:
+        if self.startup_check.aborted:
+            # Not earlier: a worker that still runs would write its file again.
+            self.writer.discard()
+        elif self._session is not None and not self._finished:
             # A hook of another plugin has failed.
             self._add_unsent_lines("the session ended before anything could be sent.")
         self.writer.close()

@@ -225,7 +225,6 @@ class StartupCheck:
         if lines and has_mistakes and self._settings.on_error == "fail":
             self.aborted = True
             self.close()
-            self._writer.discard()
             raise pytest.UsageError(*self._texts(lines))
         terminal: Any = self._config.pluginmanager.get_plugin("terminalreporter")
         for text in self._texts(first_lines(lines)):

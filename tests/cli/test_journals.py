@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from tests.conftest import needs_xdist
+
 
 SUITE = """
 import pytest
@@ -49,6 +51,24 @@ def test_a_journal_with_a_dot_in_its_name_is_listed(run_command, journal):
     journal.rename(journal.with_name("first.copy.jsonl"))
 
     assert read_states(run_command("journals").out) == ["waiting"]
+
+
+@needs_xdist
+def test_a_file_of_a_worker_is_listed_only_if_its_journal_is_gone(
+    pytester, run_command, run_zephyr
+):
+    pytester.makepyfile(SUITE)
+    ran = run_zephyr("-n1", "--zephyr-push=never", subprocess=True)
+    assert read_states(run_command("journals").out) == ["waiting"]
+
+    (journal,) = ran.journals
+    journal.unlink()
+    listed = run_command("journals").out
+
+    assert read_states(listed) == ["unreadable"]
+    assert f"is a part of .zephyr/{journal.name}, which is gone." in listed
+    (part,) = (pytester.path / ".zephyr").glob("*.jsonl")
+    assert run_command("journals", "--discard", part).ret == 0
 
 
 def test_a_name_in_the_list_is_shown_as_zephyr_has_it(

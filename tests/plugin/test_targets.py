@@ -497,17 +497,30 @@ def test_unknown_case_option_decides_what_an_unknown_id_does(
 
 
 @needs_xdist
-def test_unknown_id_ends_a_distributed_run_before_the_first_test(pytester, run_zephyr):
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        (
+            "--zephyr-unknown-case=error",
+            "test case 1022 is not known to Zephyr. Did you mean 102?",
+        ),
+        ("--zephyr-phase=4711", "'4711' (from --zephyr-phase) is not a phase"),
+    ],
+    ids=["unknown id", "wrong phase"],
+)
+def test_mistake_ends_a_distributed_run_before_the_first_test(
+    pytester, run_zephyr, flag, message
+):
+    """No file is left, not even one of a worker that ran when the mistake was found."""
     pytester.makepyfile(ONE_TEST.format(case=1022))
     ran = run_zephyr(
-        "-n2", "--zephyr-unknown-case=error", "--zephyr-on-error=fail",
-        check_exit_code=False, subprocess=True,
-    )  # fmt: skip
+        "-n2", flag, "--zephyr-on-error=fail", check_exit_code=False, subprocess=True
+    )
 
     assert ran.ret == 4
-    assert "test case 1022 is not known to Zephyr. Did you mean 102?" in ran.text
+    assert message in ran.text
     assert "INTERNALERROR" not in ran.text
-    assert ran.journals == []
+    assert list((pytester.path / ".zephyr").glob("*.jsonl")) == []
 
 
 @pytest.mark.parametrize(

@@ -131,11 +131,15 @@ def test_a_part_of_a_journal_is_not_sent_alone(tmp_path, monkeypatch):
     whole, part = tmp_path / "a.jsonl", tmp_path / "a.gw0.jsonl"
     write(whole)
     journal_writer.worker_journal(str(whole), "gw0").close()
-    whole.unlink()
     selection = find_journals([part])
 
     assert selection.journals == []
     assert selection.problems == [f"{part} is a part of another journal; push {whole}."]
+
+    whole.unlink()
+    selection = find_journals([part])
+
+    assert selection.problems == [f"{part} is a part of {whole}, which is gone."]
     write(whole)
     monkeypatch.chdir(tmp_path)
     for paths in ([part, whole], [Path("a.gw0.jsonl"), tmp_path], [whole, part.name]):
