@@ -76,7 +76,7 @@ class Recorder:
         """Copy an attachment to the store, and write where it is or why it is missing."""
         if self.store is None:
             return
-        # Scrub before truncating: half a secret would no longer match.
+        # Scrub before the store cuts a long name: half a secret would not match.
         self.write(item, self.store.take(content, self.scrub(name), kind))
 
     def leave_out(self, item: pytest.Item, name: str, reason: str) -> None:

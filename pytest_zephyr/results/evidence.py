@@ -97,7 +97,7 @@ class EvidenceEntry:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The evidence of a test: that of its markers, and all of its last attempt."""
+    """The evidence of a test: from its markers and its last attempt on each worker."""
 
     comments: tuple[str, ...] = ()
     defects: tuple[str, ...] = ()

@@ -185,9 +185,9 @@ class JobMark:
 class Origin:
     """Where a result came from.
 
-    *page* is the address of the CI service's page of the job. *session* is the name of
-    the session, *started* its start in milliseconds since the epoch, and *job* its job.
-    *run* is the run key, or the name of the session if there is no key.
+    *page* is the address of the CI service's page of the job, or of its run. *session*
+    is the name of the session, *started* its start in milliseconds since the epoch, and
+    *job* its job. *run* is the run key, or the name of the session if there is no key.
     """
 
     page: str = ""

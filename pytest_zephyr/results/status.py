@@ -59,8 +59,9 @@ STOCK = (
 
 @dataclass(frozen=True)
 class Choice:
-    """The status of an outcome, `None` if the outcome is not sent or has a *problem*.
+    """The status that the status map gives an outcome, or why it gives none.
 
+    *status* is `None` if the outcome is not sent, or if there is a *problem*.
     *problem* says why the outcome has no valid status; it is empty if there is no problem.
     *inactive* says that the problem is an inactive status, *suggestion* is the name that
     was probably meant, empty if none is close.
@@ -88,7 +89,10 @@ def choices(
     """
     return {
         outcome: _choose(
-            status_map.get(outcome.value, default), outcome, source, statuses
+            status_map.get(outcome.value, default),
+            outcome,
+            source if outcome.value in status_map else "the default",
+            statuses,
         )
         for outcome, default in DEFAULT_MAP.items()
     }

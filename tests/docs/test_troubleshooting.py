@@ -79,7 +79,7 @@ STRINGS = "\n".join(text for tree in syntax_trees() for text in strings_in(tree)
     "message", [each for each in listed_messages() if each not in FOREIGN_MESSAGES]
 )
 def test_every_message_of_the_page_is_in_the_code(message):
-    # The word "from" is a part of the source that the code fills in.
+    # In the code, "from" is not in the message but in the value that is filled in.
     in_code = FILLED_IN.get(message, message).replace("(from …)", "(…)")
     for part in in_code.split("…"):
         assert part.strip(" '") in STRINGS

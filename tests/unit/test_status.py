@@ -111,10 +111,15 @@ def test_a_status_unlike_all_others_gets_no_hint():
     assert "Did you mean" not in choices_of(error="zzz")[Outcome.ERROR].problem
 
 
-def test_an_inactive_status_is_a_problem_of_its_outcome_only():
+@pytest.mark.parametrize(
+    ("status_map", "source"),
+    [({}, "the default"), ({"failed": "Fail"}, "from pytest.ini")],
+    ids=["no map", "map of another outcome"],
+)
+def test_an_inactive_status_is_a_problem_of_its_outcome_only(status_map, source):
     """The message lists active statuses; other outcomes are not affected."""
     retired = [PASS, FAIL, WIP, Status("4", "Blocked", active=False)]
-    chosen = choices({}, "the default", retired)
+    chosen = choices(status_map, source, retired)
 
     assert chosen[Outcome.XFAILED].problem == (
         "'Blocked' for xfailed (the default) is inactive on this server. Map xfailed to"

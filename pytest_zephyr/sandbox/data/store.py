@@ -295,9 +295,10 @@ class Store:
     def schedule_all(
         self, phase: int, testcase_ids: Iterable[int], alts: Iterable[str] = ()
     ) -> None:
-        """Assign test cases of *phase*, by visible id or Alt ID, to the first user.
+        """Schedule test cases, given by visible id or Alt ID, in *phase*.
 
         Those that do not exist are created, and those not in *phase* are put into it.
+        Those that are not assigned there yet are assigned to the first user.
         """
         with self.database.writing() as session:
             seeding.schedule_all(session, phase, list(testcase_ids), list(alts))
