@@ -18,7 +18,7 @@ from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.runs import discard
 from pytest_zephyr.journal.runs import journal_files
-from pytest_zephyr.journal.writer import whole_of
+from pytest_zephyr.journal.runs import why_not_alone
 from pytest_zephyr.table import TARGET_OPTIONS
 from pytest_zephyr.text import display_path
 from pytest_zephyr.text import plural
@@ -86,8 +86,7 @@ def _read(path: Path) -> ListedJournal:
         return ListedJournal(name, "unreadable", problem=str(error))
     header, options = journal.header, journal.header.options
     if header.worker:
-        why = f"{name} is a part of {display_path(whole_of(path))}, which is gone."
-        return ListedJournal(name, "unreadable", problem=why)
+        return ListedJournal(name, "unreadable", problem=why_not_alone(Path(name)))
     return ListedJournal(
         path=name,
         state=_state(journal),

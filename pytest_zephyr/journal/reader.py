@@ -65,8 +65,8 @@ _KINDS_AFTER_TESTS = {
 #: The kinds of lines that name a test, and no test case: if one cannot be read, only the
 #: result of this test is in doubt.
 _KINDS_WITH_TEST = {
-    *("start", "report", "passed", "comment", "defect", "field", "attachment", "step"),
-    "left_out",
+    *("start", "report", "passed"),
+    *("comment", "defect", "field", "attachment", "step", "left_out"),
 }
 
 #: The kinds of lines that are not about one test: if one cannot be read, that casts no

@@ -261,9 +261,7 @@ def find_journals(paths: Iterable[Path]) -> JournalSelection:
             journals.append(journal)
     resolved = {each.path.resolve() for each in journals}
     selection.problems += [
-        f"{part} is a part of another journal; push {whole_of(part)}."
-        if whole_of(part).exists()
-        else f"{part} is a part of {whole_of(part)}, which is gone."
+        why_not_alone(part)
         for part in parts
         if whole_of(part).resolve() not in resolved
     ]
@@ -275,6 +273,14 @@ def find_journals(paths: Iterable[Path]) -> JournalSelection:
         else:
             selection.journals.append(journal)
     return selection
+
+
+def why_not_alone(part: Path) -> str:
+    """Return why *part*, the file of a worker, cannot be sent without its journal."""
+    whole = whole_of(part)
+    if whole.exists():
+        return f"{part} is a part of another journal; push {whole}."
+    return f"{part} is a part of {whole}, which is gone."
 
 
 def journal_files(path: Path) -> list[Path]:

@@ -54,20 +54,24 @@ def test_a_journal_with_a_dot_in_its_name_is_listed(run_command, journal):
 
 
 @needs_xdist
-def test_a_file_of_a_worker_is_listed_only_if_its_journal_is_gone(
+def test_a_file_of_a_worker_is_not_listed_beside_its_journal(
     pytester, run_command, run_zephyr
 ):
+    """It is listed, as unreadable, if it is named, or if its journal is gone."""
     pytester.makepyfile(SUITE)
     ran = run_zephyr("-n1", "--zephyr-push=never", subprocess=True)
     assert read_states(run_command("journals").out) == ["waiting"]
 
     (journal,) = ran.journals
+    (part,) = (pytester.path / ".zephyr").glob("*.gw0.jsonl")
+    listed = run_command("journals", part).out
+    assert f"is a part of another journal; push .zephyr/{journal.name}." in listed
+
     journal.unlink()
     listed = run_command("journals").out
 
     assert read_states(listed) == ["unreadable"]
     assert f"is a part of .zephyr/{journal.name}, which is gone." in listed
-    (part,) = (pytester.path / ".zephyr").glob("*.jsonl")
     assert run_command("journals", "--discard", part).ret == 0
 
 
